@@ -1,0 +1,53 @@
+"""The home: the one folder that holds everything a Region owns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """A folder with ``params.yaml``, ``data/raw/<source>/`` and ``var/``, where all that a run makes lies."""
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        """The parameters the Region set; those it did not set keep their default."""
+        return self.root / "params.yaml"
+
+    @property
+    def raw(self) -> Path:
+        """Where files are dropped, one folder per source."""
+        return self.root / "data" / "raw"
+
+    @property
+    def var(self) -> Path:
+        """Everything a run makes."""
+        return self.root / "var"
+
+    @property
+    def lake(self) -> Path:
+        """The checked tables, as Parquet."""
+        return self.var / "lake"
+
+    @property
+    def rejected(self) -> Path:
+        """The wrong rows of each source, with their reasons."""
+        return self.var / "rejected"
+
+    @property
+    def exports(self) -> Path:
+        """Workbooks and CSV files."""
+        return self.var / "exports"
+
+    @property
+    def reports(self) -> Path:
+        """One folder per run, with its page."""
+        return self.var / "reports"
+
+    @property
+    def truth(self) -> Path:
+        """What is true in a simulated region; only tests and benchmarks look in here."""
+        return self.var / "truth"
