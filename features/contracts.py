@@ -9,12 +9,13 @@ only the checked table stays in scope. :class:`Tables` is the frozen bundle of c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import pandas_dtype
 
 from features.vocabulary import InputError, Noun
 
@@ -75,18 +76,28 @@ class Rule:
     broken: Callable[[pd.DataFrame], pd.Series[bool]]
 
 
+def _nowhere() -> pd.DataFrame:
+    return pd.DataFrame({"file": pd.Series(dtype="str"), "line": pd.Series(dtype="int64")})
+
+
 @dataclass(frozen=True)
 class Checked:
-    """A checked table beside what was not kept: ``rejected`` has one row per wrong row (file, line, reason)."""
+    """A checked table beside what was not kept: ``rejected`` has one row per wrong row (file, line, reason).
+
+    ``origin`` says where each kept row stood (file, line), in the order of ``kept``; ``outside`` counts the rows that
+    concern other Regions.
+    """
 
     kept: pd.DataFrame
     rejected: pd.DataFrame
     duplicates: int = 0
+    outside: int = 0
+    origin: pd.DataFrame = field(default_factory=_nowhere)
 
     @property
     def read(self) -> int:
         """Rows the files held."""
-        return len(self.kept) + len(self.rejected) + self.duplicates
+        return len(self.kept) + len(self.rejected) + self.duplicates + self.outside
 
 
 @dataclass(frozen=True)
@@ -109,60 +120,85 @@ class Contract:
         """Give one column by its name."""
         return next(column for column in self.columns if column.name == name)
 
+    @property
+    def headers(self) -> list[str]:
+        """The headers of our CSV files, or the column names of a table that comes from a public format."""
+        return [c.header for c in self.columns if c.header] or [c.name for c in self.columns]
+
     def empty(self) -> pd.DataFrame:
         """Give the table without a row, every column typed."""
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})
 
     def rename_headers(self, headers: list[str]) -> dict[str, str]:
-        """Map the headers of one of our CSV files to column names."""
-        names = {column.header.lower(): column.name for column in self.columns if column.header}
+        """Map the headers of one of our files to column names."""
+        known = set(self.headers)
+        names = {(c.header or c.name).lower(): c.name for c in self.columns if (c.header or c.name) in known}
         return {header: names[header.strip().lower()] for header in headers if header.strip().lower() in names}
 
     def parse(self, rows: pd.DataFrame, source: str) -> Checked:
         """Check a table of texts: one row per line of the file; ``file`` and ``line`` say where each came from.
 
-        Columns that already have their type are only bounded. Raises :class:`InputError` for a wrong shape.
+        Columns that already have their type are only bounded. A row that its reader found wrong says so in a column
+        ``reason``, and is not judged again. Raises :class:`InputError` for a wrong shape.
         """
-        self._check_shape(rows, source)
-        places = _places_of(rows, source)
-        typed, reasons = {}, pd.Series("", index=rows.index, dtype="str")
-        for column in self.columns:
-            if column.name in rows:
-                typed[column.name], wrong = _typed(rows[column.name], column)
-            else:
-                typed[column.name] = pd.Series(pd.NA, index=rows.index).astype(column.dtype)
-                wrong = pd.Series(not column.nullable, index=rows.index)
-            reasons = _add_reason(reasons, wrong, f"{column.header or column.name} is not {column.expected}")
-        frame = pd.DataFrame(typed, index=rows.index)
+        self.check_shape(rows.columns, source)
+        rows = rows.reset_index(drop=True)
+        origin = _origin_of(rows, source)
+        frame, reasons = self._typed(rows)
         _refuse_ill_typed(frame, rows, self, source)
         for rule in self.rules:
             reasons = _add_reason(reasons, rule.broken(frame).fillna(False).astype(bool), rule.reason)
-        return self._split(frame, places, reasons)
+        if "reason" in rows:
+            reasons = reasons.where(rows["reason"].fillna("") == "", rows["reason"])
+        return self._split(frame, origin, reasons)
 
-    def _check_shape(self, rows: pd.DataFrame, source: str) -> None:
-        missing = [c for c in self.columns if c.name not in rows and not c.optional]
+    def _typed(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series[str]]:
+        """Give every column its type, and every row the reasons why it is wrong. Same rows."""
+        typed, reasons = {}, pd.Series("", index=rows.index, dtype="str")
+        absent = pd.Series(pd.NA, index=rows.index)
+        for column in self.columns:
+            cells = rows[column.name] if column.name in rows else absent.astype(pandas_dtype(column.dtype))
+            typed[column.name], wrong = _typed(cells, column)
+            named, missing = column.header or column.name, wrong & _blank(cells)
+            reasons = _add_reason(reasons, missing, f"{named} is missing; it holds {column.expected}")
+            reasons = _add_reason(reasons, wrong & ~missing, f"{named} is not {column.expected}")
+        return pd.DataFrame(typed, index=rows.index), reasons
+
+    def check_shape(self, names: Iterable[Hashable], source: str) -> None:
+        """Raise one :class:`InputError` that lists every column that a file lacks."""
+        present = set(names)
+        missing = [c for c in self.columns if c.name not in present and not c.optional]
         if missing:
             raise InputError(
                 *(f"{source}: column '{c.header or c.name}' is missing; it holds {c.expected}." for c in missing),
-                f"{source}: a file of {self.name} has the columns {', '.join(c.header or c.name for c in self.columns)}.",
+                f"{source}: a file of {self.name} has the columns {';'.join(self.headers)}.",
             )
 
-    def _split(self, frame: pd.DataFrame, places: pd.DataFrame, reasons: pd.Series[str]) -> Checked:
-        wrong = reasons != ""
-        kept = frame[~wrong]
+    def _split(self, frame: pd.DataFrame, origin: pd.DataFrame, reasons: pd.Series[str]) -> Checked:
+        kept = frame[reasons == ""]
         same = kept.duplicated()
         kept = kept[~same]
-        again = kept.duplicated(list(self.key), keep=False) if self.key else pd.Series(False, index=kept.index)
-        clash = kept.index[again]
-        reasons = reasons.mask(reasons.index.isin(clash), f"another row has the same {' + '.join(self.key)} and says otherwise")
-        rejected = places.assign(reason=reasons)[reasons != ""].reset_index(drop=True)
-        return Checked(self.sort(kept[~again]), rejected, int(same.sum()))
+        if self.key:
+            again = kept.duplicated(list(self.key), keep=False)
+            clash = f"another row has the same {' + '.join(self.key)} and says otherwise"
+            reasons = reasons.mask(reasons.index.isin(kept.index[again]), clash)
+            kept = kept[~again]
+        kept = self._ordered(kept)
+        rejected = origin.assign(reason=reasons)[reasons != ""].reset_index(drop=True)
+        here = origin.loc[kept.index].reset_index(drop=True)
+        return Checked(kept.reset_index(drop=True), rejected, int(same.sum()), origin=here)
 
     def sort(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Put rows and columns in the one order that a table has, whatever the order of its files."""
-        names = [c.name for c in self.columns] + [name for name in frame if name not in {c.name for c in self.columns}]
-        order = [*self.key, *(name for name in names if name not in self.key)]
-        return frame[names].sort_values(order, kind="stable", ignore_index=True)
+        """Put rows and columns in the one order that a table has, whatever the order of its files. Same rows."""
+        return self._ordered(frame).reset_index(drop=True)
+
+    def _ordered(self, frame: pd.DataFrame) -> pd.DataFrame:
+        known = [c.name for c in self.columns]
+        names = known + [str(name) for name in frame if name not in known]
+        key = list(self.key)
+        if not key or frame.duplicated(key).any():
+            key += [name for name in names if name not in key]
+        return frame[names].sort_values(key, kind="stable")
 
     def known_at(self, frame: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
         """Keep what was known at ``as_of``: later rows go, and cells that became known later are blank."""
@@ -176,11 +212,15 @@ class Contract:
         return frame
 
 
-def _places_of(rows: pd.DataFrame, source: str) -> pd.DataFrame:
+def _origin_of(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     """Say where each row stood. One row per row, with ``file`` and ``line``."""
     file = rows["file"] if "file" in rows else pd.Series(source, index=rows.index)
     line = rows["line"] if "line" in rows else pd.Series(range(1, len(rows) + 1), index=rows.index)
     return pd.DataFrame({"file": file, "line": line})
+
+
+def _blank(cells: pd.Series) -> pd.Series[bool]:
+    return cells.isna() | (cells.astype("str").str.strip() == "")
 
 
 def _add_reason(reasons: pd.Series[str], wrong: pd.Series[bool], reason: str) -> pd.Series[str]:
@@ -196,7 +236,7 @@ def _typed(cells: pd.Series, column: Column) -> tuple[pd.Series, pd.Series[bool]
         texts = texts.mask(texts == "")
         values = _PARSERS[column.kind](texts)
     else:
-        texts, values = cells, cells.astype(column.dtype)
+        texts, values = cells, cells.astype(pandas_dtype(column.dtype))
     wrong = (texts.notna() & values.isna()) | (values.isna() & (not column.nullable))
     if column.noun is not None:
         values = column.noun.typed(values)
@@ -227,7 +267,7 @@ def _parse_flag(texts: pd.Series[str]) -> pd.Series[bool]:
 
 def _parse_date(texts: pd.Series[str]) -> pd.Series[pd.Timestamp]:
     dates = pd.to_datetime(texts.where(texts.str.fullmatch(r"\d{4}-\d{2}-\d{2}")), format="%Y-%m-%d", errors="coerce")
-    return dates.where((dates >= "1900-01-01") & (dates < "2100-01-01")).astype("datetime64[us]")
+    return dates.where(dates.dt.year.between(1900, 2099)).astype("datetime64[us]")
 
 
 def _parse_month(texts: pd.Series[str]) -> pd.Series[str]:
@@ -254,7 +294,7 @@ def _refuse_ill_typed(frame: pd.DataFrame, rows: pd.DataFrame, contract: Contrac
     for column in contract.columns:
         if column.name not in rows or len(rows) < 3 or column.kind == "text":
             continue
-        filled = rows[column.name].notna() & (rows[column.name].astype("str").str.strip() != "")
+        filled = ~_blank(rows[column.name])
         if filled.sum() >= 3 and frame[column.name].isna()[filled].all():
             faults.append(f"{source}: column '{column.header or column.name}' never holds {column.expected}.")
     if faults:

@@ -21,10 +21,11 @@ from features.vocabulary import (
     MAISON,
     OCCUPATION,
     PUBLICS,
+    TERRITORY,
     ZONE,
 )
 
-_YEARS = {"low": 1990, "high": 2099}
+_FIRST_YEAR, _LAST_YEAR = 1990, 2099
 _CONTRACTS = ("CDI", "CDD", "MIS", "PUB", "IND", "APP", "SAI")
 
 
@@ -32,6 +33,13 @@ def _after(start: str, end: str, reason: str) -> Rule:
     return Rule(reason, lambda t: t[end] < t[start])
 
 
+_TYPED = Rule(
+    "territoire is not a code of its territoire_type (BE 4415, ZE 4413, D 67, MR 03, R 44)",
+    lambda t: (
+        t["territory"].notna()
+        & ~(TERRITORY.spelt(t["territory"]) & (t["territory"].str.extract(r"^([A-Z]+)", expand=False) == t["territory_kind"]))
+    ),
+)
 _PERSON = (
     Column("commune", header="insee_commune", noun=COMMUNE),
     Column("sex", header="sexe", choices=("H", "F")),
@@ -84,7 +92,7 @@ BMO = Contract(
     "bmo",
     "the recruitment projects of one family in one bassin × département and survey year",
     (
-        Column("year", "integer", nullable=False, **_YEARS),
+        Column("year", "integer", nullable=False, low=_FIRST_YEAR, high=_LAST_YEAR),
         Column("nomenclature", nullable=False, choices=("FAP2009", "FAP2021")),
         Column("family", noun=FAMILY, nullable=False),
         Column("territory", noun=BASSIN, nullable=False),
@@ -225,7 +233,7 @@ PURCHASES = Contract(
     "purchases",
     "one lot bought for one year",
     (
-        Column("exercise", "integer", "exercice", nullable=False, **_YEARS),
+        Column("exercise", "integer", "exercice", nullable=False, low=_FIRST_YEAR, high=_LAST_YEAR),
         Column("lot", header="id_lot", nullable=False),
         Column("market", header="marche"),
         Column("contract", header="type_contrat", choices=("accord_cadre", "marche", "convention", "subvention")),
@@ -276,13 +284,16 @@ PURCHASES = Contract(
     ),
     ("exercise", "lot"),
     rules=(
+        _TYPED,
         Rule("effectif_min is above effectif_max", lambda t: t["group_min"] > t["group_max"]),
         Rule(
             "a framework agreement (accord_cadre) has no maximum",
-            lambda t: (t["contract"] == "accord_cadre")
-            & (t["exercise"] >= 2022)
-            & t["places_max"].isna()
-            & t["amount_max_eur"].isna(),
+            lambda t: (
+                (t["contract"] == "accord_cadre")
+                & (t["exercise"] >= 2022)
+                & t["places_max"].isna()
+                & t["amount_max_eur"].isna()
+            ),
         ),
     ),
 )
@@ -319,8 +330,8 @@ PROJECTIONS = Contract(
         Column("code", header="code", nullable=False),
         Column("territory_kind", header="territoire_type", nullable=False, choices=("BE", "ZE", "D", "MR", "R")),
         Column("territory", header="territoire", nullable=False),
-        Column("first_year", "integer", "annee_debut", **_YEARS),
-        Column("last_year", "integer", "annee_fin", **_YEARS),
+        Column("first_year", "integer", "annee_debut", low=_FIRST_YEAR, high=_LAST_YEAR),
+        Column("last_year", "integer", "annee_fin", low=_FIRST_YEAR, high=_LAST_YEAR),
         Column("openings", "number", "postes_a_pourvoir"),
         Column("net_jobs", "number", "creations_nettes"),
         Column("departures", "number", "departs"),
@@ -328,7 +339,10 @@ PROJECTIONS = Contract(
         Column("reliability", header="fiabilite", choices=("A", "B", "C", "D")),
     ),
     ("source", "known_from", "scenario", "nomenclature", "code", "territory_kind", "territory", "first_year"),
-    rules=(Rule("annee_fin comes before annee_debut", lambda t: t["last_year"] < t["first_year"]),),
+    rules=(
+        _TYPED,
+        Rule("annee_fin comes before annee_debut", lambda t: t["last_year"] < t["first_year"]),
+    ),
 )
 SIGNALS = Contract(
     "signals",
@@ -346,6 +360,7 @@ SIGNALS = Contract(
         Column("valid_until", "date", "valable_jusquau"),
     ),
     ("known_from", "territory_kind", "territory", "nomenclature", "code", "author_kind", "comment"),
+    rules=(_TYPED,),
 )
 TERRITORIES = Contract(
     "territories",
@@ -403,7 +418,9 @@ class Tables:
     def known_at(self, as_of: pd.Timestamp) -> Tables:
         """Keep only what was known at ``as_of``; what came later might as well not exist."""
         known = {c.name: c.known_at(getattr(self, c.name), as_of) for c in CONTRACTS if c.known_from}
-        return Tables(**known, sessions=_sessions_known_at(self.sessions, known["purchases"], as_of), territories=self.territories)
+        return Tables(
+            **known, sessions=_sessions_known_at(self.sessions, known["purchases"], as_of), territories=self.territories
+        )
 
     def fingerprint(self) -> str:
         """Hash every row of every table; file names and row order do not count."""

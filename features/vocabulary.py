@@ -12,13 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-
-class InputError(Exception):
-    """What a person can mend: a wrong file, code or parameter. Lists every fault at once."""
-
-    def __init__(self, *faults: str) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+from features.errors import InputError as InputError  # the error of every parser
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class Noun:
         >>> TERRITORY.parse("4415")
         Traceback (most recent call last):
         ...
-        features.vocabulary.InputError: input: '4415' is not a territory. Write it like BE4415.
+        features.errors.InputError: input: '4415' is not a territory. Write it like BE4415.
         """
         code = text.strip().upper()
         if not re.fullmatch(self.pattern, code):
@@ -62,14 +56,20 @@ ZONE = Noun("zone d'emploi", r"ZE\d{4}", "ZE4413", "ZE")
 MAISON = Noun("Maison de la Région", r"MR\d{2}", "MR03", "MR")
 DEPARTMENT = Noun("département", r"D(?:\d{2,3}|2[AB])", "D67", "D")
 OCCUPATION = Noun("ROME occupation", r"[A-N]\d{4}", "A1101")
-FAMILY = Noun("FAP family", r"[A-Z]\d[A-Z](?:\d{2}[a-z]?)?", "A0Z40")
+FAMILY = Noun("FAP family", r"[A-Z][0-9A-E][A-Z](?:\d{2}[a-z]?)?", "A0Z40")
 FORMACODE = Noun("Formacode", r"\d{5}", "23026")
 SECTOR = Noun("sector", r"\d{3}", "230")
 LEVEL = Noun("European level", r"[1-8]", "3")
 MONTH = Noun("month", r"(?:19|20)\d{2}-(?:0[1-9]|1[0-2])", "2025-03")
 YEAR = Noun("year", r"(?:19|20)\d{2}", "2025")
 
-TERRITORY_KINDS = {"BE": "bassin d'emploi", "ZE": "zone d'emploi", "D": "département", "MR": "Maison de la Région", "R": "région"}
+TERRITORY_KINDS = {
+    "BE": "bassin d'emploi",
+    "ZE": "zone d'emploi",
+    "D": "département",
+    "MR": "Maison de la Région",
+    "R": "région",
+}
 ACTION_TYPES = (
     "mobilisation",
     "remise_a_niveau",

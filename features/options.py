@@ -1,0 +1,44 @@
+"""What can be bought: the kinds of lots that were bought before, with their usual price and group."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+OPTION = ["sector", "action_type", "level"]
+
+
+def list_options(purchases: pd.DataFrame) -> pd.DataFrame:
+    """List what the Region knows how to buy. One row per sector, action_type, exit level.
+
+    ``formacode``, ``certifinfo`` and ``entry_level`` are those most often bought (ties: the first code); price, hours,
+    group sizes and places of a session are medians of the lots; ``risk`` is the share of lots that found no bidder.
+    """
+    lots = purchases[(purchases["places"] > 0) & (purchases["sessions"] > 0)]
+    lots = lots.assign(
+        sector=lots["formacode"].str[:3],
+        level=lots["exit_level"].astype("str").where(lots["exit_level"].notna(), ""),
+        entry=lots["entry_level"].astype("str").where(lots["entry_level"].notna(), ""),
+        certification=lots["certifinfo"].fillna(""),
+        group=lots["places"] / lots["sessions"],
+        place_eur=lots["cost_eur"] / lots["places"],
+        hours=lots[["centre_hours", "company_hours", "remote_hours"]].fillna(0).sum(axis=1),
+        failed=(lots["bids"] == 0).astype("boolean").fillna(False).astype(float),
+    )
+    grouped = lots.groupby(OPTION)
+    numbers = grouped[["group", "group_min", "group_max", "place_eur", "hours"]].median()
+    usual = lots.groupby([*OPTION, "formacode", "certification", "entry"], as_index=False)[["places"]].sum()
+    usual = usual.sort_values([*OPTION, "places", "formacode", "certification"], ascending=[True] * 3 + [False, True, True])
+    usual = usual.drop_duplicates(OPTION).drop(columns="places").rename(columns={"entry": "entry_level"})
+    shares = pd.DataFrame({"risk": grouped["failed"].mean(), "lots": grouped.size().astype(float)})
+    options = usual.merge(numbers.join(shares).reset_index(), on=OPTION, how="inner", validate="one_to_one")
+    return _whole_groups(options[options["place_eur"] > 0]).sort_values(OPTION, ignore_index=True)
+
+
+def _whole_groups(options: pd.DataFrame) -> pd.DataFrame:
+    """Make group sizes whole and ordered: 1 ≤ minimum ≤ usual ≤ maximum. Same rows."""
+    usual = options["group"].round().clip(lower=1)
+    low = options["group_min"].fillna(usual).astype("float64").round().clip(lower=1)
+    high = options["group_max"].fillna(usual).astype("float64").round()
+    high = high.where(high >= low, low)
+    whole = {"group_min": low, "group_max": high, "group": usual.clip(lower=low, upper=high)}
+    return options.assign(**{name: sizes.astype("int64") for name, sizes in whole.items()})

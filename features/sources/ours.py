@@ -1,0 +1,133 @@
+"""Our own tables: CSV (UTF-8, ``;``, French headers) or Parquet with the same headers, one file or many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from features.contracts import Checked, Contract
+from features.sources.files import each, escaped, opened, read_text, records
+from features.vocabulary import InputError
+
+_CHUNK = 20_000
+
+
+def read_table(paths: Sequence[Path], contract: Contract) -> Checked:
+    """Read the files of one source into its checked table. One row per row of the files.
+
+    Neither the order of the files, nor that of their rows or columns changes the table. No reason ever holds what a
+    cell holds: some of these tables are about persons.
+    """
+    parts = each(paths, lambda path: _read_file(path, contract))
+    rows = pd.concat(parts, ignore_index=True) if parts else _no_rows(contract)
+    if "territory_kind" in rows:
+        rows = rows.assign(territory=_typed_territories(rows))
+    return contract.parse(rows, contract.name)
+
+
+def example_of(contract: Contract) -> str:
+    """Say how a real file of this table starts."""
+    return f"A real one is a CSV whose first line is {';'.join(contract.headers)}"
+
+
+def _no_rows(contract: Contract) -> pd.DataFrame:
+    return pd.DataFrame({column.name: pd.Series(dtype="str") for column in contract.columns})
+
+
+def _read_file(path: Path, contract: Contract) -> pd.DataFrame:
+    """Read one file as texts. One row per row of the file, with its ``file``, ``line`` and, if wrong already, ``reason``."""
+    with opened(path, example_of(contract)) as stream:
+        is_parquet = stream.read(4) == b"PAR1"
+    if path.suffix == ".parquet" and not is_parquet:
+        raise InputError(f"{path.name}: is not a Parquet file. {example_of(contract)}")
+    rows = read_parquet(path, contract) if is_parquet else _read_csv(path, contract)
+    return rows.assign(file=path.name)
+
+
+def _read_csv(path: Path, contract: Contract) -> pd.DataFrame:
+    """Read one CSV file as texts. One row per record after the header."""
+    text = read_text(path, example_of(contract))
+    found = records(text, ";", path.name)
+    _, header = next(found, (0, [""]))
+    names = _names_of(header, path, contract)
+    doubtful = escaped(text)
+    parts, chunk = [], []
+    for line, fields in found:
+        reason = _wrong(fields, len(header), doubtful=doubtful)
+        chunk.append([str(line), reason, *([""] * len(header) if reason else fields)])
+        if len(chunk) == _CHUNK:
+            parts.append(_texts(chunk, names))
+            chunk = []
+    rows: pd.DataFrame = pa.concat_tables([*parts, _texts(chunk, names)]).to_pandas()
+    return rows.assign(line=rows["line"].astype("int64"))
+
+
+def _names_of(header: list[str], path: Path, contract: Contract) -> dict[int, str]:
+    """Map the position of each known column to its name; refuse what is no header of ours."""
+    if len(header) == 1 and any(mark in header[0] for mark in ",\t"):
+        mark = "commas" if "," in header[0] else "tabs"
+        raise InputError(f"{path.name}: is separated by {mark}; ours are separated by ';'. {example_of(contract)}")
+    spelt = [name.strip().lower() for name in header]
+    twice = sorted({name for name in spelt if name and spelt.count(name) > 1})
+    if twice:
+        raise InputError(*(f"{path.name}: column '{name[:40]}' comes twice; keep one of them." for name in twice))
+    names = contract.rename_headers(header)
+    contract.check_shape(list(names.values()), path.name)
+    return {position: names[title] for position, title in enumerate(header) if title in names}
+
+
+def _wrong(fields: list[str], width: int, *, doubtful: bool) -> str:
+    if len(fields) != width:
+        return f"the row has {len(fields)} fields, the header {width}"
+    return "the row is not valid UTF-8" if doubtful and escaped("".join(fields)) else ""
+
+
+def _texts(chunk: list[list[str]], names: dict[int, str]) -> pa.Table:
+    columns = list(zip(*chunk, strict=True)) or [()] * (max(names) + 3)
+    places = {"line": 0, "reason": 1, **{name: position + 2 for position, name in names.items()}}
+    return pa.table({name: pa.array(columns[place], pa.string()) for name, place in places.items()})
+
+
+def read_parquet(path: Path, contract: Contract) -> pd.DataFrame:
+    """Read one Parquet file as the texts that a CSV would hold. One row per row of the file."""
+    try:
+        table = pq.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as fault:
+        raise InputError(f"{path.name}: cannot be read as Parquet; write it again. {example_of(contract)}") from fault
+    names = _names_of(table.column_names, path, contract)
+    nested = [table.column_names[place] for place in names if pa.types.is_nested(table.schema.field(place).type)]
+    if nested:
+        raise InputError(*(f"{path.name}: column '{name}' holds lists or records; it takes plain values." for name in nested))
+    texts = pa.table({name: _as_text(table.column(place)) for place, name in names.items()})
+    rows: pd.DataFrame = texts.to_pandas()
+    return rows.assign(line=range(1, len(texts) + 1))
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Spell typed cells as our CSV files do."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _as_text(column.cast(kind.value_type))
+    if pa.types.is_temporal(kind) and not pa.types.is_time(kind) and not pa.types.is_duration(kind):
+        return pc.strftime(column, format="%Y-%m-%d")
+    if pa.types.is_boolean(kind):
+        return pc.if_else(column, "1", "0")
+    if pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowException:  # bytes that are no text: no cell of ours
+        return pa.chunked_array([pa.array(["\ufffd"] * len(column), pa.string())])
+
+
+def _typed_territories(rows: pd.DataFrame) -> pd.Series[str]:
+    """Put the kind before the territory codes that lack it: ``BE`` and ``4415`` make ``BE4415``."""
+    kinds = rows["territory_kind"].str.strip()
+    codes = rows["territory"].str.strip().str.upper()
+    bare = codes.str.fullmatch(r"\d+|2[AB]").fillna(False).astype(bool)
+    return codes.mask(bare, kinds + codes)
