@@ -1,0 +1,37 @@
+"""Would the forecast have been right? Rolling origins: learn up to a month, look at the year after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, Self
+
+import pandas as pd
+
+from models.forecast import LastValue, SeasonalNaive
+from models.metrics import interval_coverage, wape
+
+
+class Forecaster(Protocol):
+    """What can be backtested."""
+
+    def fit(self, frame: pd.DataFrame) -> Self:
+        """Learn from one row per territory, occupation, period."""
+        ...
+
+    def predict(self, horizon: int) -> pd.DataFrame:
+        """Forecast. One row per territory, occupation, period."""
+        ...
+
+
+def backtest(frame: pd.DataFrame, origins: Sequence[str], horizon: int) -> pd.DataFrame:
+    """Judge the forecaster beside its yardstick. One row per origin, model: wape, coverage (NaN without an interval)."""
+    models: Mapping[str, type[Forecaster]] = {"seasonal_naive": SeasonalNaive, "last_value": LastValue}
+    rows = []
+    for origin in origins:
+        past = frame[frame["period"] <= origin]
+        for name, model in models.items():
+            told = model().fit(past).predict(horizon)
+            both = frame.merge(told, on=["territory", "occupation", "period"], suffixes=("", "_told"), validate="one_to_one")
+            covered = interval_coverage(both["value"], both["low"], both["high"]) if "low" in both else float("nan")
+            rows.append((origin, name, wape(both["value"], both["value_told"]), covered))
+    return pd.DataFrame(rows, columns=["origin", "model", "wape", "coverage"])

@@ -1,0 +1,146 @@
+"""What a place is worth: one row per territory × sector × type × exit level, ranked by the cost of a durable job.
+
+Worth says what a place brings; it knows nothing of envelopes, which belong to :mod:`models.purchase`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from features.contracts import GradeLimits, write_estimate
+from features.params import Section, param
+
+OPTION = ["sector", "action_type", "level"]
+KEY = ["territory", *OPTION]
+# Types without an occupation of their own: what they answer is people not yet served, not openings of a trade.
+GENERAL = ("mobilisation", "remise_a_niveau", "langue", "creation_entreprise")
+
+
+class RankingParams(Section):
+    """Which outcome makes the worth of a place."""
+
+    horizon_months: int = param(12, "months after exit at which durable work counts", unit="months", ge=6, le=24)
+
+
+def absorption(gap: pd.Series[float], need: pd.Series[float], finishers: pd.Series[float] | float = 0.0) -> pd.Series[float]:
+    """Share of recruitments still open once so many more are trained: (gap − finishers) ÷ need, within 0 and 1.
+
+    >>> absorption(pd.Series([30.0]), pd.Series([100.0]), 10.0).tolist()
+    [0.2]
+    """
+    return ((gap - finishers) / need.where(need > 0)).clip(0.0, 1.0).fillna(0.0)
+
+
+def rank_options(
+    options: pd.DataFrame,
+    gaps: pd.DataFrame,
+    eligible: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    chain: pd.DataFrame,
+    params: RankingParams,
+    limits: GradeLimits,
+) -> pd.DataFrame:
+    """Rank in each territory what can be bought. One row per territory, sector, action_type, level.
+
+    worth of a place = fill × rate of durable work after exit × share of recruitments still open. ``rank`` 1 is the lowest
+    cost per job of its territory; an option worth nothing comes last and has no cost per job.
+    """
+    rows = _worth_of(options, gaps, eligible, outcomes, chain, params)
+    estimates = write_estimate(
+        rows,
+        value=rows["fill"] * rows["rate"] * rows["open"],
+        low=rows["fill"] * rows["rate_low"] * rows["open_low"],
+        high=rows["fill"] * rows["rate_high"] * rows["open_high"],
+        n=rows["n"],
+        borrowed=rows["borrowed"],
+        limits=limits,
+    )
+    cost = estimates["place_eur"] / estimates["value"].where(estimates["value"] > 0)
+    ranked = estimates.assign(cost_per_job_eur=cost).sort_values(["territory", "cost_per_job_eur", *OPTION], na_position="last")
+    ranked = ranked.assign(rank=ranked.groupby("territory").cumcount() + 1)
+    return ranked.assign(reasons=_reasons(ranked)).sort_values(KEY, ignore_index=True)
+
+
+def _worth_of(
+    options: pd.DataFrame,
+    gaps: pd.DataFrame,
+    eligible: pd.DataFrame,
+    outcomes: pd.DataFrame,
+    chain: pd.DataFrame,
+    params: RankingParams,
+) -> pd.DataFrame:
+    """Gather what makes the worth. One row per territory, option."""
+    territories = pd.DataFrame({"territory": sorted(set(gaps["territory"]) | set(eligible["territory"]))}, dtype="str")
+    rows = territories.merge(options, how="cross").merge(
+        gaps.drop(columns="n"), on=["territory", "sector", "level"], how="left", validate="many_to_one"
+    )
+    rows = rows.merge(eligible, on="territory", how="left", validate="many_to_one")
+    general = rows["action_type"].isin(GENERAL)
+    people = rows["people"].fillna(0).astype("float64")
+    rows = rows.assign(need=rows["need"].fillna(0.0).mask(general, people))
+    for bound in ("gap", "gap_low", "gap_high"):
+        rows[bound] = rows[bound].fillna(0.0).mask(general, people)
+    rows = rows.assign(
+        open=absorption(rows["gap"], rows["need"]),
+        open_low=absorption(rows["gap_low"], rows["need"]),
+        open_high=absorption(rows["gap_high"], rows["need"]),
+        fill=float(chain["fill"].iloc[0]),
+    )
+    return _with_rates(rows, outcomes, params.horizon_months)
+
+
+def _with_rates(rows: pd.DataFrame, outcomes: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """Give each option its rate: the territory's own where it has one, else the Region's with all of it borrowed. Same rows."""
+    asked = outcomes[
+        (outcomes["public"] == "tout_public") & (outcomes["outcome"] == "durable") & (outcomes["horizon_months"] == horizon)
+    ]
+    names = {"value": "rate", "low": "rate_low", "high": "rate_high"}
+    rates = asked.rename(columns=names)[[*KEY, "rate", "rate_low", "rate_high", "n", "borrowed"]]
+    local = rows.merge(rates, on=KEY, how="left", validate="many_to_one")
+    region = rows[OPTION].merge(
+        rates[rates["territory"] == "R44"].drop(columns="territory").assign(n=0.0, borrowed=1.0),
+        on=OPTION,
+        how="left",
+        validate="many_to_one",
+    )
+    return local.assign(
+        **{name: local[name].fillna(region[name]) for name in ("rate", "rate_low", "rate_high", "n", "borrowed")}
+    )
+
+
+def _reasons(ranked: pd.DataFrame) -> pd.Series[str]:
+    """Say why an option ranks where it does: what sets it apart from the median option of its territory, heaviest first."""
+    forces = {
+        "need": _apart(ranked, ranked["open"]),
+        "placement": _apart(ranked, ranked["rate"]),
+        "cost": _apart(ranked, ranked["place_eur"]),
+    }
+    words = {
+        "need": ("need_unmet", "need_covered"),
+        "placement": ("placement_high", "placement_low"),
+        "cost": ("cost_high", "cost_low"),
+    }
+    table = zip(*forces.values(), strict=True)
+    few = (ranked["grade"] == "D").to_numpy()
+    return pd.Series(
+        [_tell(dict(zip(forces, row, strict=True)), words, few=bool(flag)) for row, flag in zip(table, few, strict=True)],
+        index=ranked.index,
+        dtype="str",
+    )
+
+
+def _apart(ranked: pd.DataFrame, values: pd.Series[float]) -> pd.Series[float]:
+    """Measure how far a value stands from its territory's median, as a log ratio floored at a hundredth."""
+    floored = values.fillna(0.0).clip(lower=0.01)
+    ratio = floored / floored.groupby(ranked["territory"]).transform("median")
+    return pd.Series(np.log(ratio.to_numpy()), index=ranked.index)
+
+
+def _tell(forces: dict[str, float], words: dict[str, tuple[str, str]], *, few: bool) -> str:
+    """Write the reasons of one option as codes with weights, the heaviest first, three at most."""
+    told = [(words[name][0 if force > 0 else 1], round(abs(force), 3)) for name, force in forces.items() if abs(force) >= 0.05]
+    told += [("few_observations", 0.05)] if few else []
+    return json.dumps(sorted(told, key=lambda reason: (-reason[1], reason[0]))[:3])
