@@ -1,0 +1,194 @@
+"""The command line: each command is one library call. Heavy imports stand where they are used, so that help is instant."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from features.errors import InputError
+from needs.home import Home
+
+if TYPE_CHECKING:
+    from needs.params import Params
+
+
+@dataclass(frozen=True)
+class _Call:
+    """The home a command works in, and the parameters set for this call only."""
+
+    home: Home
+    settings: tuple[str, ...]
+
+    def params(self) -> Params:
+        from needs.params import load_params
+
+        return load_params(self.home.params, self.settings)
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Which training to buy, where and for whom.\n\nExample: needs --home region nightly",
+)
+Context = typer.Context
+
+
+@app.callback()
+def _start(
+    ctx: Context,
+    home: Annotated[Path, typer.Option(help="Folder with params.yaml, data/raw and var.")] = Path(),
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Parameter for this call, section.key=value.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings only.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    ctx.obj = _Call(Home(home.expanduser().resolve()), tuple(settings or ()))
+
+
+@app.command()
+def demo(
+    ctx: Context,
+    scale: Annotated[str, typer.Option(help="Size of the region: tiny or demo.")] = "demo",
+    seed: Annotated[int, typer.Option(help="Seed of the drawing: the same seed gives the same files.")] = 1,
+    as_of: Annotated[str, typer.Option(help="Day up to which the region is known.")] = "2026-03-31",
+    out: Annotated[Path | None, typer.Option(help="Home to draw it in; the one of --home by default.")] = None,
+) -> None:
+    """Draw a simulated region into data/raw.
+
+    Example: needs demo --scale tiny --out /tmp/region
+    """
+    from needs.show.terminal import tell_demo
+
+    typer.echo(tell_demo(Home(out.resolve()) if out else ctx.obj.home, scale, seed, as_of))
+
+
+@app.command()
+def check(
+    ctx: Context,
+    source: Annotated[str, typer.Argument(help="Source the files belong to, like offers or bmo.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files to read.")],
+) -> None:
+    """Read files strictly and say what is in them, without loading anything.
+
+    Example: needs check bmo Base_open_data_BMO_2024.xlsx
+    """
+    from needs.show.terminal import tell_check
+
+    typer.echo(tell_check(ctx.obj.home, source, paths, ctx.obj.params()))
+
+
+@app.command()
+def nightly(
+    ctx: Context,
+    as_of: Annotated[str | None, typer.Option(help="Day the run stands on; the newest day of the data by default.")] = None,
+) -> None:
+    """Run the whole chain, from raw files to a published run.
+
+    Example: needs nightly --as-of 2026-03-31
+    """
+    from needs.show.terminal import tell_nightly
+
+    typer.echo(tell_nightly(ctx.obj.home, ctx.obj.params(), as_of))
+
+
+@app.command()
+def plan(
+    ctx: Context,
+    territory: Annotated[str | None, typer.Option(help="Only this bassin, like BE4441.")] = None,
+) -> None:
+    """Show the purchase plan of the current run.
+
+    Example: needs plan --territory BE4441
+    """
+    from needs.show.terminal import tell_plan
+
+    typer.echo(tell_plan(ctx.obj.home, ctx.obj.params(), territory))
+
+
+@app.command()
+def match(
+    ctx: Context,
+    person: Annotated[str, typer.Argument(help="Identifier of the person, as in the jobseekers' file.")],
+) -> None:
+    """Show the courses proposed to one person in the current run, and why.
+
+    Example: needs match P0000042
+    """
+    from needs.show.terminal import tell_match
+
+    typer.echo(tell_match(ctx.obj.home, ctx.obj.params(), person))
+
+
+@app.command()
+def report(ctx: Context) -> None:
+    """Write the page and the workbooks of the current run again, in the language of the parameters.
+
+    Example: needs --set show.language=en report
+    """
+    from needs.show.terminal import tell_report
+
+    typer.echo(tell_report(ctx.obj.home, ctx.obj.params()))
+
+
+@app.command()
+def runs(ctx: Context) -> None:
+    """List the published runs, the last first.
+
+    Example: needs runs
+    """
+    from needs.show.terminal import tell_runs
+
+    typer.echo(tell_runs(ctx.obj.home, ctx.obj.params()))
+
+
+@app.command()
+def rollback(
+    ctx: Context,
+    run: Annotated[str | None, typer.Argument(help="Run to go back to; the one before the current by default.")] = None,
+) -> None:
+    """Make an earlier run the current one.
+
+    Example: needs rollback
+    """
+    from needs.show.terminal import tell_rollback
+
+    typer.echo(tell_rollback(ctx.obj.home, ctx.obj.params(), run))
+
+
+@app.command()
+def params(ctx: Context) -> None:
+    """Print the effective parameters, with units and bounds.
+
+    Example: needs --set purchase.exercise=2028 params
+    """
+    from needs.show.terminal import tell_params
+
+    typer.echo(tell_params(ctx.obj.params()))
+
+
+@app.command()
+def doctor(ctx: Context) -> None:
+    """Say what is missing, and how to get it.
+
+    Example: needs doctor
+    """
+    from needs.doctor import examine
+
+    told, healthy = examine(ctx.obj.home, ctx.obj.settings)
+    typer.echo(told)
+    raise typer.Exit(0 if healthy else InputError.exit_code)
+
+
+def main() -> None:
+    """Run a command. An expected error is told in words and exits with its code; a bug shows where it is."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo("\n".join(error.faults), err=True)
+        sys.exit(error.exit_code)

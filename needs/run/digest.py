@@ -1,0 +1,115 @@
+"""What to read first: what a run knew, how far its figures may be trusted, and what it does not say yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from features.build import Features
+from features.tables import Tables
+from models.gap import unlinked_volume
+from needs.params import Params
+from needs.show.messages import say
+
+# What later stages will fill: it is published empty, and said.
+NOT_YET = ("effects", "skills", "stability", "training_solvable", "disagreement", "expected_gain", "rules")
+
+
+@dataclass(frozen=True)
+class Digested:
+    """What the digest looks at."""
+
+    known: Tables
+    features: Features
+    tables: Mapping[str, pd.DataFrame]
+    judged: pd.DataFrame
+    rejected: int
+    exercise: int
+    links: pd.DataFrame
+
+
+Line = tuple[str, str, Mapping[str, object], float]
+
+
+def write_digest(digested: Digested, params: Params) -> pd.DataFrame:
+    """Write the digest. One row per line: severity, topic, message in words, figure; warnings come first."""
+    lines = [
+        *_sources(digested),
+        *_people(digested, params),
+        *_forecasts(digested),
+        *_plan(digested, params),
+        *_silences(digested),
+    ]
+    told = sorted(lines, key=lambda line: line[0] != "warning")
+    return pd.DataFrame(
+        {
+            "line": range(1, len(told) + 1),
+            "severity": [severity for severity, _, _, _ in told],
+            "topic": [topic.partition(".")[0] for _, topic, _, _ in told],
+            "message": [say(f"digest.{topic}", params.show.language, **values) for _, topic, values, _ in told],
+            "figure": [figure for _, _, _, figure in told],
+        }
+    )
+
+
+def _sources(digested: Digested) -> Iterator[Line]:
+    """Say what was missing or wrong at the door."""
+    if digested.rejected:
+        yield "warning", "sources.rejected", {"count": digested.rejected}, digested.rejected
+    for name in ("offers", "bmo", "catalogue", "jobseekers", "trainings", "employment", "purchases", "sessions"):
+        if getattr(digested.known, name).empty:
+            yield "warning", "sources.missing", {"source": name}, 0.0
+    border = digested.known.offers["border"].notna() & ~digested.known.offers.duplicated("offer")
+    if count := int(digested.known.offers.loc[border, "positions"].sum()):
+        yield "info", "sources.border", {"count": count}, count
+    for name in ("projections", "signals", "overrides"):
+        if count := len(getattr(digested.known, name)):
+            yield "warning", "sources.unused", {"source": name, "count": count}, count
+
+
+def _people(digested: Digested, params: Params) -> Iterator[Line]:
+    """Say how many people are served; groups too small to be shown are not counted here either."""
+    people = digested.features.people
+    yield "info", "people.seen", {"count": len(people)}, len(people)
+    if (objecting := int(people["opposition"].fillna(False).sum())) >= params.privacy.smallest_cell:
+        yield "info", "people.opposition", {"count": objecting}, objecting
+    served = digested.tables["recommendations"]["person"].nunique()
+    yield "info", "people.served", {"count": served, "share": served / max(len(people), 1)}, served
+    hidden = len(digested.features.outcomes) - len(digested.tables["outcomes"])
+    yield "info", "people.hidden_cells", {"count": hidden, "smallest": params.privacy.smallest_cell}, hidden
+
+
+def _forecasts(digested: Digested) -> Iterator[Line]:
+    """Say how the forecast fared over past years, wins and losses alike."""
+    means = digested.judged.groupby("model")[["wape", "coverage"]].mean()
+    if len(means):
+        naive, last = (float(means["wape"][name]) for name in ("seasonal_naive", "last_value"))
+        values = {"naive": naive, "last": last, "coverage": float(means["coverage"]["seasonal_naive"])}
+        yield ("info" if naive <= last else "warning"), "forecasts.backtest", values, naive
+    panel = digested.features.panel
+    outside, whole = unlinked_volume(panel, digested.links, "positions"), float(panel["positions"].sum())
+    if outside:
+        yield "warning", "forecasts.unlinked", {"count": outside, "share": outside / whole}, outside
+    if blind := int((digested.features.coverage["projects"] == 0).sum()):
+        yield "warning", "forecasts.no_survey", {"count": blind}, blind
+
+
+def _plan(digested: Digested, params: Params) -> Iterator[Line]:
+    """Say what the plan buys, with which money, and what is left of it."""
+    lots = digested.tables["lots"]
+    for envelope in params.purchase.envelopes:
+        own = lots[lots["envelope"] == envelope.name]
+        spent = float(own["cost_cents"].sum()) / 100
+        values = {"name": envelope.name, "places": int(own["places"].sum()), "exercise": digested.exercise}
+        yield "info", "plan.envelope", {**values, "spent": spent, "left": envelope.amount_eur - spent}, spent
+    yield "info", "plan.jobs", {"jobs": float(lots["value"].sum()), "lots": len(lots)}, float(lots["value"].sum())
+
+
+def _silences(digested: Digested) -> Iterator[Line]:
+    """Say what the run does not estimate yet."""
+    for name in NOT_YET:
+        yield "warning", f"silence.{name}", {}, 0.0
+    if (digested.features.outcomes["horizon_months"] >= 12).sum() == 0:
+        yield "warning", "silence.outcomes", {}, 0.0

@@ -1,0 +1,47 @@
+"""What a run must hold before it may be published. A gate that does not hold stops the run; what was published stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from features.errors import InputError
+from needs.params import Params
+
+
+class GateRefusal(InputError):  # noqa: N818  # it says what the gate did
+    """The run is complete but must not be published: each fault names a gate and what it found."""
+
+    exit_code = 3
+
+
+def hold_gates(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame, params: Params) -> None:
+    """Refuse the run when a law of what is published is broken. Every broken law is told."""
+    broken = [*_plan_faults(tables["lots"], params), *_match_faults(tables, people)]
+    if tables["forecasts"].empty:
+        broken.append("forecasts: there is none; no vacancy was known at as_of")
+    if broken:
+        raise GateRefusal(*broken)
+
+
+def _plan_faults(lots: pd.DataFrame, params: Params) -> list[str]:
+    """Check money and groups to the cent and to the place."""
+    spent = lots.groupby("envelope")["cost_cents"].sum()
+    faults = [
+        f"envelope {envelope.name}: {spent[envelope.name] / 100:.2f} € bought with {envelope.amount_eur:.2f} €"
+        for envelope in params.purchase.envelopes
+        if spent.get(envelope.name, 0) > round(envelope.amount_eur * 100)
+    ]
+    group = lots["places"] / lots["sessions"]
+    wrong = int(((group < lots["group_min"]) | (group > lots["group_max"])).sum())
+    return faults + ([f"lots: {wrong} have groups outside their bounds"] if wrong else [])
+
+
+def _match_faults(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> list[str]:
+    """Check that nobody who objects is served, and that no session is promised beyond its seats."""
+    objecting = people.loc[people["opposition"].fillna(False).astype(bool), "person"]
+    served = int(tables["recommendations"]["person"].isin(objecting).sum())
+    over = int((tables["session_loads"]["expected_load"] > tables["session_loads"]["seats"].astype("float64") + 1e-9).sum())
+    faults = [f"recommendations: {served} are made to people who object"] if served else []
+    return faults + ([f"sessions: {over} are promised beyond their seats"] if over else [])

@@ -1,0 +1,107 @@
+"""The nightly job: ingest what is there, compute, publish, show. One at a time; what fails leaves yesterday in place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from features.vocabulary import InputError
+from needs.home import Home
+from needs.params import Params
+from needs.run.ingest import ingest
+from needs.run.pipeline import Inputs, compute, gather
+from needs.show.report import write_report
+from needs.show.workbook import write_exports
+from needs.store.lake import newest_day, read_tables
+from needs.store.publish import COMPLETE, Run, list_runs, open_database, prune, publish, read_current
+from needs.store.schema import TABLES
+
+log = logging.getLogger(__name__)
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where the results of a run lie."""
+
+    run_id: str
+    new: bool
+    database: str
+    report: Path
+    exports: tuple[Path, ...]
+
+
+def database_url(home: Home, params: Params) -> str:
+    """Say where runs are published."""
+    return params.execution.database or f"sqlite:///{home.var / 'needs.db'}"
+
+
+def run_nightly(home: Home, params: Params, as_of: str | None, *, clock: Clock = lambda: datetime.now(UTC)) -> Published:
+    """Run the whole chain and publish it. The same inputs publish once; the page and the exports are written again."""
+    started = clock()
+    engine = open_database(database_url(home, params))
+    arrivals = ingest(home, params.ingest)
+    inputs = gather(read_tables(home.lake), day_of(home, as_of, started), params, rejected=sum(a.rejected for a in arrivals))
+    log.info("run %s: as of %s, exercise %d", inputs.run_id, f"{inputs.as_of:%Y-%m-%d}", inputs.exercise)
+    new = inputs.run_id not in set(list_runs(engine)["run_id"])
+    tables = compute(inputs) if new else {}
+    publish(engine, _run_row(inputs, started, clock()), tables, published_by="nightly")
+    prune(engine, params.execution.keep_runs)
+    report, exports = show(home, params)
+    return Published(inputs.run_id, new, database_url(home, params), report, exports)
+
+
+def day_of(home: Home, as_of: str | None, now: datetime) -> pd.Timestamp:
+    """Give the day a run stands on: the one asked for, else the newest day of the data, never after today."""
+    text = as_of or min(newest_day(home.lake), f"{now:%Y-%m-%d}")
+    try:
+        return pd.Timestamp(datetime.strptime(text, "%Y-%m-%d"))
+    except ValueError as error:
+        raise InputError(f"--as-of '{text}' is not a day. Write it like 2026-03-31.") from error
+
+
+def _run_row(inputs: Inputs, started: datetime, finished: datetime) -> Run:
+    """Write the row of ``runs``."""
+    return Run(
+        run_id=inputs.run_id,
+        as_of=inputs.as_of.date(),
+        started_at=started,
+        finished_at=finished,
+        status=COMPLETE,
+        code_version=inputs.code,
+        params_sha256=inputs.params.sha256(),
+        data_sha256=inputs.data_sha256,
+    )
+
+
+def show(home: Home, params: Params) -> tuple[Path, tuple[Path, ...]]:
+    """Write the page and the exports of the current run, from what is published and from nothing else."""
+    engine = open_database(database_url(home, params))
+    runs = list_runs(engine)
+    current = runs[runs["current"]]
+    if current.empty:
+        raise InputError("Nothing has been published yet: run 'needs nightly'.")
+    tables = {name: read_current(engine, name) for name in TABLES}
+    run = _read_run(current)
+    exercises = pd.concat([tables["lots"]["exercise"], tables["rejected_lots"]["exercise"]])
+    exercise = int(exercises.min()) if len(exercises) else run.as_of.year + 1
+    report = write_report(home.reports / run.run_id / "index.html", run, tables, params.show.language)
+    exports = write_exports(home.exports, exercise, tables, params.show.language)
+    return report, tuple(exports)
+
+
+def _read_run(current: pd.DataFrame) -> Run:
+    """Read the row of the current run."""
+    row = current.iloc[0]
+    return Run(
+        run_id=row["run_id"],
+        as_of=datetime.strptime(row["as_of"], "%Y-%m-%d").date(),
+        started_at=datetime.fromisoformat(row["started_at"]),
+        finished_at=datetime.fromisoformat(row["finished_at"]),
+        **{name: row[name] for name in ("status", "code_version", "params_sha256", "data_sha256")},
+    )

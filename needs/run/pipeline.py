@@ -1,0 +1,166 @@
+"""The straight line of one run: lake → features → forecasts → outcomes → ranking → plan → matches → published tables.
+
+Read :func:`compute` from top to bottom to follow a row; each step is one call, and logs one line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+
+from features import facts
+from features.build import Features, build_features
+from features.contracts import GradeLimits
+from features.outcomes import publishable
+from features.tables import Tables
+from features.vocabulary import months_to
+from models.gap import sector_needs, yearly_gap
+from models.matching import Candidates, find_candidates, session_loads, share_seats, tell_recommendations
+from models.purchase import plan_purchase, served_months
+from models.ranking import rank_options
+from needs.params import Params
+from needs.run.batch import for_each_territory
+from needs.run.code import code_version
+from needs.run.digest import Digested, write_digest
+from needs.run.forecasts import forecast_levels, judge_forecasts
+from needs.run.gates import hold_gates
+from needs.run.unmet import count_unmet
+from needs.store.schema import TABLES
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run is made of, and the name this gives it."""
+
+    tables: Tables
+    as_of: pd.Timestamp
+    params: Params
+    rejected: int
+    code: str
+    data_sha256: str
+
+    @property
+    def run_id(self) -> str:
+        """``as_of`` and a hash of data, parameters, code and overrides: the same inputs give the same run."""
+        parts = "|".join([f"{self.as_of:%Y-%m-%d}", self.data_sha256, self.params.sha256(), self.code, str(self.rejected)])
+        return f"{self.as_of:%Y%m%d}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
+
+    @property
+    def exercise(self) -> int:
+        """The year that is bought for."""
+        return self.params.purchase.exercise or self.as_of.year + 1
+
+
+def gather(tables: Tables, as_of: pd.Timestamp, params: Params, *, rejected: int) -> Inputs:
+    """Bring together what a run is made of: only what was known at ``as_of``."""
+    known = tables.known_at(as_of)
+    return Inputs(known, as_of, params, rejected, code_version(), known.fingerprint())
+
+
+@contextmanager
+def _step(name: str) -> Iterator[dict[str, int]]:
+    """Log one line when a step ends: what it took in, what it gave and how long it took."""
+    rows: dict[str, int] = {}
+    started = time.monotonic()
+    yield rows
+    told = ", ".join(f"{count} {what}" for what, count in rows.items())
+    log.info("%s: %s, %.1f s", name, told, time.monotonic() - started)
+
+
+def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
+    """Compute every published table. Each frame's row is said in the function that makes it."""
+    params, limits = inputs.params, inputs.params.features.grades.limits()
+    with _step("features") as rows:
+        features = build_features(inputs.tables, inputs.as_of, params.features)
+        rows |= {"offer versions in": len(inputs.tables.offers), "months of series": len(features.panel)}
+    with _step("forecasts") as rows:
+        forecasts = forecast(features, inputs)
+        judged = judge_forecasts(features.panel, params.forecast)
+        rows |= {"series in": len(features.panel), "rows": len(forecasts)}
+    with _step("needs of sectors") as rows:
+        needs = needs_of_bassins(forecasts, features, inputs, limits)
+        rows |= {"forecasts in": len(forecasts), "rows": len(needs)}
+    with _step("ranking") as rows:
+        ranked = rank_options(
+            features.options,
+            yearly_gap(needs),
+            features.eligible,
+            features.outcomes,
+            features.chain,
+            params.ranking,
+            limits,
+        )
+        rows |= {"options in": len(features.options), "rows": len(ranked)}
+    with _step("plan") as rows:
+        plan = plan_purchase(ranked, features.chain, inputs.exercise, params.purchase, limits)
+        rows |= {"options in": len(ranked), "lots": len(plan.lots), "not bought": len(plan.rejected)}
+    with _step("matches") as rows:
+        candidates = match(features, inputs)
+        proposed = share_seats(candidates.pairs, _seats(features.courses), params.matching)
+        loads = session_loads(proposed, features.courses, params.matching)
+        rows |= {"people in": len(features.people), "courses in": len(features.courses), "proposed": len(proposed)}
+    outcomes = publishable(features.outcomes, params.privacy.smallest_cell)
+    tables = {
+        "forecasts": forecasts,
+        "sector_needs": needs,
+        "outcomes": outcomes,
+        "rankings": ranked,
+        "lots": plan.lots,
+        "rejected_lots": plan.rejected,
+        "recommendations": tell_recommendations(proposed, loads),
+        "session_loads": loads,
+        "unmet": count_unmet(features.people, candidates, proposed, facts.occupation_sectors(), params.privacy.smallest_cell),
+    }
+    digested = Digested(inputs.tables, features, tables, judged, inputs.rejected, inputs.exercise, facts.occupation_sectors())
+    tables["digest"] = write_digest(digested, params)
+    published = {name: _published_columns(name, frame) for name, frame in tables.items()}
+    hold_gates(published, features.people, params)
+    return published
+
+
+def forecast(features: Features, inputs: Inputs) -> pd.DataFrame:
+    """Forecast bassins, départements and the Region to the last month served. One row per territory, occupation, period."""
+    last = served_months(inputs.exercise)[-1]
+    observed = str(features.panel["period"].max()) if len(features.panel) else f"{inputs.as_of:%Y-%m}"
+    horizon = max(inputs.params.forecast.months, len(months_to(observed, last)) - 1)
+    return forecast_levels(features, horizon, inputs.params, inputs.params.features.grades.limits())
+
+
+def needs_of_bassins(forecasts: pd.DataFrame, features: Features, inputs: Inputs, limits: GradeLimits) -> pd.DataFrame:
+    """Set need against supply in each bassin, over the months served. One row per territory, sector, level, period."""
+    served = forecasts[forecasts["territory"].str.startswith("BE") & forecasts["period"].isin(served_months(inputs.exercise))]
+    supply = features.supply.groupby(["territory", "occupation"], as_index=False)[["supply"]].sum()
+    keys = ["territory", "sector", "level", "period"]
+    under_way = features.under_way.groupby(keys, as_index=False)[["under_way"]].sum()
+    return sector_needs(served, facts.occupation_sectors(), supply, under_way, limits)
+
+
+def match(features: Features, inputs: Inputs) -> Candidates:
+    """Find candidates territory by territory. One row per person, session, and one per person without any."""
+    task = partial(find_candidates, courses=features.courses, as_of=inputs.as_of, params=inputs.params.matching)
+    found = for_each_territory(task, features.people, workers=inputs.params.execution.workers, label="matching")
+    if not found:
+        return task(features.people)
+    return Candidates(
+        pd.concat([part.pairs for part in found], ignore_index=True),
+        pd.concat([part.shut for part in found], ignore_index=True),
+    )
+
+
+def _seats(courses: pd.DataFrame) -> pd.Series[float]:
+    """Give the seats of each session; one that says none is taken to have none."""
+    return courses.set_index("session")["seats"].astype("float64").fillna(0.0)
+
+
+def _published_columns(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the columns that the published table has. Same rows."""
+    return frame[[column.name for column in TABLES[name].c if column.name in frame]]

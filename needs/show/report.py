@@ -1,0 +1,143 @@
+"""One page that says what to buy first, where needs are and how far the figures may be trusted.
+
+The page stands alone: style and drawings are in it, nothing is fetched. Everything it prints comes from the published
+tables of one run, and every text is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from models.purchase import served_months
+from needs.show import figures, summary
+from needs.show.messages import say, tell
+from needs.show.sheets import jobs_note
+from needs.show.titles import grade_title, region_title
+from needs.store.publish import Run
+from needs.store.schema import conform, empty
+
+_SHOWN = ("lots", "rejected_lots", "forecasts", "rankings", "unmet", "digest", "effects")
+_HASH_SHOWN = 8
+_SPARK_WIDTH, _SPARK_HEIGHT = 96, 22
+_BAR_WIDTH = 100
+_DAY = {"fr": "%d/%m/%Y", "en": "%Y-%m-%d"}
+_MONTH = {"fr": "%m/%Y", "en": "%Y-%m"}
+
+
+def write_report(path: Path, run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> Path:
+    """Write the page of a published run. Returns the file written."""
+    shown = {name: conform(name, tables[name]) if name in tables else empty(name) for name in _SHOWN}
+    page = _environment(language).get_template("report.html.j2")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page.render(_figures(run, shown, language)), encoding="utf-8")
+    return path
+
+
+def _environment(language: str) -> Environment:
+    pages = Environment(
+        loader=PackageLoader("needs", "show"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    pages.globals.update(
+        say=lambda code, **values: say(code, language, **values),
+        language=language,
+        sparkline=sparkline,
+        interval_line=interval_line,
+        bar_width=_BAR_WIDTH,
+    )
+    pages.filters.update(
+        money=lambda cents: figures.euros(round(cents / 100) * 100, language),
+        whole_euros=lambda euros: figures.euros(round(euros) * 100, language),
+        count=partial(figures.count, language=language),
+        tenth=partial(figures.count, language=language, decimals=1),
+        percent=partial(figures.percent, language=language),
+        grade=partial(grade_title, language=language),
+        tell=partial(tell, language=language),
+    )
+    return pages
+
+
+def _figures(run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> dict[str, object]:
+    """Gather what the page shows, under the names of the template."""
+    lots, digest = tables["lots"], tables["digest"]
+    exercise = _exercise(lots, tables["rejected_lots"])
+    forecasts = _served(tables["forecasts"], exercise)
+    needs = summary.needs_by_territory(forecasts, lots, language)
+    spending = summary.spending_by(lots, "territory_title", language)
+    first = summary.first_lots(lots, tables["rankings"], language)
+    others = say("other_territories", language, count=len(spending) - summary.TERRITORIES_SHOWN)
+    return {
+        "run": run,
+        "hashes": (run.params_sha256[:_HASH_SHOWN], run.data_sha256[:_HASH_SHOWN]),
+        "as_of": run.as_of.strftime(_DAY[language]),
+        "region": region_title(),
+        "exercise": exercise,
+        "totals": summary.totals_of(lots),
+        "first_lots": _rows(first),
+        "largest": float(first["high"].max()),
+        "spending": {
+            "spending_by_group": _rows(summary.spending_by(lots, "sector_group", language)),
+            "spending_by_territory": _rows(summary.gather_rest(spending, others)),
+        },
+        "needs": _rows(needs),
+        "needs_total": float(needs["need"].sum()),
+        "months": _first_and_last(forecasts["period"], language),
+        "nearly": _rows(summary.nearly_bought(tables["rejected_lots"], language)),
+        "rejected": len(tables["rejected_lots"]),
+        "unmet": _rows(summary.unmet_by_reason(tables["unmet"])),
+        "grades": {
+            "lots_short": summary.confidence(lots),
+            "rankings_short": summary.confidence(tables["rankings"]),
+        },
+        "digest": _rows(digest),
+        "jobs_note": jobs_note(tables["effects"]),
+    }
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, object]]:
+    texts = {str(name): "" for name in frame.columns if frame[name].dtype == "str"}
+    return [{str(name): value for name, value in row.items()} for row in frame.fillna(texts).to_dict("records")]
+
+
+def _exercise(lots: pd.DataFrame, rejected: pd.DataFrame) -> int | None:
+    """Say which year is bought for; none when no lot was considered."""
+    years = pd.concat([lots["exercise"], rejected["exercise"]])
+    return int(years.min()) if len(years) else None
+
+
+def _served(forecasts: pd.DataFrame, exercise: int | None) -> pd.DataFrame:
+    """Keep the months that the exercise serves, the first twelve forecast when there is none. Same rows."""
+    months = served_months(exercise) if exercise else sorted(forecasts["period"].unique())[:12]
+    return forecasts[forecasts["period"].isin(months)]
+
+
+def _first_and_last(periods: pd.Series[str], language: str) -> list[str]:
+    """Write the first and the last month as the language does."""
+    months = pd.PeriodIndex([periods.min(), periods.max()] if len(periods) else [], freq="M")
+    return months.strftime(_MONTH[language]).tolist()
+
+
+def sparkline(months: Sequence[float]) -> str:
+    """Give the points of a line over months, for an SVG of 96 × 22, zero at the bottom.
+
+    >>> sparkline([1.0, 2.0])
+    '0.0,11.5 96.0,2.0'
+    """
+    top = max(months) or 1.0
+    step = _SPARK_WIDTH / max(len(months) - 1, 1)
+    height = _SPARK_HEIGHT - 3
+    return " ".join(f"{place * step:.1f},{_SPARK_HEIGHT - 1 - height * month / top:.1f}" for place, month in enumerate(months))
+
+
+def interval_line(low: float, value: float, high: float, largest: float) -> tuple[float, float, float]:
+    """Give the places of an interval and its value on a line of 100, where ``largest`` is the end.
+
+    >>> interval_line(1.0, 2.0, 4.0, 8.0)
+    (12.5, 25.0, 50.0)
+    """
+    scale = _BAR_WIDTH / (largest or 1.0)
+    return round(low * scale, 1), round(value * scale, 1), round(high * scale, 1)

@@ -1,0 +1,164 @@
+"""What each sheet of the workbook shows: published tables turned into rows that a planner reads.
+
+Each function gives a :class:`Sheet`: the rows under the names of ``column_<name>`` in the messages, with titles beside
+codes, money in euros and estimates with their interval and confidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from needs.show.messages import say, tell
+from needs.show.titles import grade_title, titled
+
+LONGEST = 20_000
+"""Rows a sheet holds at most: more would open slowly, and the files beside the workbook hold all."""
+
+_INTERVAL = ("low", "high", "n", "borrowed", "grade")
+_PLAN = (
+    *("lot_id", "territory_title", "sector_group", "formacode_title", "action_type_title", "exit_level", "public_title"),
+    *("sessions", "places", "cost_eur", "cost_per_place_eur", "expected_entries", "jobs", "jobs_low", "jobs_high"),
+    *("cost_per_job_eur", "grade", "reason", "tipping_point", "stability", "infructueux_risk", "decided_by"),
+    *("envelope", "volet", "entry_level", "certification", "places_max", "group_min", "group_max", "hours"),
+    *("allowance_eur", "marginal_worth", "n", "borrowed", "skills", "exercise", "territory", "sector_title", "sector"),
+    *("formacode", "action_type", "public"),
+)
+_RANKING = (
+    *("territory", "territory_title", "rank", "sector", "sector_title", "sector_group", "action_type_title", "level", "worth"),
+    *(*_INTERVAL, "cost_per_job_eur", "stability", "disagreement", "reasons"),
+)
+_OCCUPATIONS = (
+    *("territory", "territory_title", "occupation", "occupation_title", "period", "months"),
+    *("need", "need_low", "need_high", "positions", "seasonal"),
+)
+_SECTORS = (
+    *("territory", "territory_title", "sector", "sector_title", "sector_group", "level", "period", "months"),
+    *("gap", "gap_low", "gap_high", "need", "supply", "under_way", "training_solvable"),
+)
+_OUTCOMES = (
+    *("territory", "territory_title", "sector", "sector_title", "action_type_title", "level", "public_title"),
+    *("outcome_title", "horizon_months", "rate", *_INTERVAL),
+)
+_PRINTED = {"lots": 17, "rejected_lots": 19}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet: its name in the messages, its rows, the columns that add up, the first columns printed, and notes."""
+
+    name: str
+    rows: pd.DataFrame
+    totals: tuple[str, ...] = ()
+    printed: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def sheets_of(tables: Mapping[str, pd.DataFrame], exercise: int, language: str) -> list[Sheet]:
+    """Give the sheets in the order of the workbook, what to read first first."""
+    return [
+        digest_sheet(tables["digest"], jobs_note(tables["effects"]), language),
+        lots_sheet("lots", tables["lots"], exercise, language),
+        lots_sheet("rejected_lots", tables["rejected_lots"], exercise, language),
+        rankings_sheet(tables["rankings"], language),
+        sector_needs_sheet(tables["sector_needs"], language),
+        forecasts_sheet(tables["forecasts"], language),
+        outcomes_sheet(tables["outcomes"], language),
+    ]
+
+
+def jobs_note(effects: pd.DataFrame) -> str:
+    """Name the message that says what the expected jobs are, as long as effects are estimated or not."""
+    return "notes_jobs_raw" if effects.empty else "notes_jobs"
+
+
+def digest_sheet(digest: pd.DataFrame, jobs: str, language: str) -> Sheet:
+    """Tell the digest, and how to read the workbook. One row per line of the digest."""
+    rows = digest.assign(
+        severity=[say(f"severity_{severity}", language) for severity in digest["severity"]],
+        topic=[say(f"topic_{topic}", language) for topic in digest["topic"]],
+    )
+    notes = ("notes_interval", "notes_grade", jobs, "notes_cost", "notes_tipping", "notes_total", "notes_year")
+    return Sheet("digest", rows[["severity", "topic", "message", "figure"]], notes=tuple(say(note, language) for note in notes))
+
+
+def lots_sheet(name: str, lots: pd.DataFrame, exercise: int, language: str) -> Sheet:
+    """Show the lots of one exercise, the lowest cost per additional durable job first. One row per lot."""
+    rows = titled(by_cost_per_job(lots[lots["exercise"] == exercise]), language)
+    rows = rows.assign(
+        exercise=rows["exercise"].astype("str"),
+        cost_eur=_euros(rows["cost_cents"]),
+        allowance_eur=_euros(rows["allowance_cents"]),
+        cost_per_place_eur=_euros(rows["cost_cents"]) / rows["places"].astype("float64").where(rows["places"] > 0),
+        reason=_told(rows["reason"], language),
+        grade=_graded(rows["grade"], language),
+    ).rename(columns={"value": "jobs", "low": "jobs_low", "high": "jobs_high"})
+    totals = ("sessions", "places", "cost_eur", "allowance_eur", "expected_entries", "jobs") if name == "lots" else ()
+    return _longest(Sheet(name, rows[list(_PLAN)], totals, _PRINTED[name]), language)
+
+
+def by_cost_per_job(lots: pd.DataFrame) -> pd.DataFrame:
+    """Sort lots by what one additional durable job costs, those that bring none last. Same rows, ``cost_per_job_eur`` added."""
+    cost = _euros(lots["cost_cents"]) / lots["value"].where(lots["value"] > 0)
+    return lots.assign(cost_per_job_eur=cost).sort_values(["cost_per_job_eur", "lot_id"], ignore_index=True)
+
+
+def rankings_sheet(rankings: pd.DataFrame, language: str) -> Sheet:
+    """Show the ranking of each territory. One row per territory, sector, type of action and level."""
+    rows = titled(rankings.sort_values(["territory", "rank"], kind="stable", ignore_index=True), language)
+    rows = rows.assign(reasons=_told(rows["reasons"], language), grade=_graded(rows["grade"], language))
+    return _longest(Sheet("rankings", rows.rename(columns={"value": "worth"})[list(_RANKING)]), language)
+
+
+def forecasts_sheet(forecasts: pd.DataFrame, language: str) -> Sheet:
+    """Show needs by occupation in the bassins, the largest first. One row per bassin, occupation and year."""
+    sums = ["need", "need_low", "need_high", "value", "seasonal"]
+    bassins = forecasts[forecasts["territory"].str.startswith("BE")]
+    rows = titled(_by_year(bassins, ["territory", "occupation"], sums), language).rename(columns={"value": "positions"})
+    rows = rows.sort_values(["need", "territory", "occupation", "period"], ascending=[False, True, True, True])
+    return _longest(Sheet("forecasts", rows[list(_OCCUPATIONS)], notes=(say("notes_year", language),)), language)
+
+
+def sector_needs_sheet(sector_needs: pd.DataFrame, language: str) -> Sheet:
+    """Show needs by sector, the largest gap first. One row per territory, sector, level and year."""
+    sums = ["value", "low", "high", "need", "supply", "under_way", "training_solvable"]
+    rows = titled(_by_year(sector_needs, ["territory", "sector", "level"], sums), language)
+    rows = rows.rename(columns={"value": "gap", "low": "gap_low", "high": "gap_high"})
+    rows = rows.sort_values(["gap", "territory", "sector", "level", "period"], ascending=[False, True, True, True, True])
+    return _longest(Sheet("sector_needs", rows[list(_SECTORS)], notes=(say("notes_year", language),)), language)
+
+
+def outcomes_sheet(outcomes: pd.DataFrame, language: str) -> Sheet:
+    """Show the rates from exit. One row per territory, sector, type, level, public, outcome and horizon."""
+    rows = titled(outcomes, language).rename(columns={"value": "rate"})
+    return _longest(Sheet("outcomes", rows.assign(grade=_graded(rows["grade"], language))[list(_OUTCOMES)]), language)
+
+
+def _by_year(frame: pd.DataFrame, key: list[str], sums: list[str]) -> pd.DataFrame:
+    """Add up the months of each year, and count them; rows that add up to nothing go. One row per key and year."""
+    yearly = frame.assign(period=frame["period"].str[:4]).groupby([*key, "period"], as_index=False)
+    added = yearly.agg(months=("period", "size"), **{name: (name, "sum") for name in sums})
+    return added[added[sums].abs().sum(axis=1) > 0]
+
+
+def _longest(sheet: Sheet, language: str) -> Sheet:
+    """Keep the first rows of a sheet that would be too long, and say so."""
+    if len(sheet.rows) <= LONGEST:
+        return sheet
+    note = say("notes_largest", language, kept=LONGEST, all=len(sheet.rows))
+    return Sheet(sheet.name, sheet.rows.head(LONGEST), sheet.totals, sheet.printed, (*sheet.notes, note))
+
+
+def _euros(cents: pd.Series[int]) -> pd.Series[float]:
+    return cents.astype("float64") / 100
+
+
+def _told(reasons: pd.Series[str], language: str) -> pd.Series[str]:
+    told = {text: tell(text, language) for text in reasons.dropna().unique()}
+    return reasons.map(told).fillna("").astype("str")
+
+
+def _graded(grades: pd.Series[str], language: str) -> pd.Series[str]:
+    return grades.map({grade: grade_title(grade, language) for grade in grades.dropna().unique()}).fillna("").astype("str")

@@ -1,0 +1,182 @@
+"""Exports: the purchase plan as a workbook and as CSV, recommendations and forecasts as Parquet, the ranking as CSV.
+
+Every file is the same, byte for byte, for the same published tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import xlsxwriter
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
+
+from needs.show.figures import safe_cell
+from needs.show.messages import say
+from needs.show.sheets import Sheet, sheets_of
+from needs.store.schema import conform, empty
+
+_CREATED = datetime(2020, 1, 1)  # fixed, so that the same plan gives the same bytes
+_SHOWN = ("digest", "lots", "rejected_lots", "rankings", "sector_needs", "forecasts", "outcomes", "effects", "recommendations")
+_NUMBERS = {
+    "count": "#,##0",
+    "tenth": "#,##0.0",
+    "thousandth": "0.000",
+    "euros": '#,##0\u00a0"€"',
+    "share": "0\u00a0%",
+}
+_KINDS = {
+    **dict.fromkeys(("places", "places_max", "sessions", "group_min", "group_max", "hours", "n", "rank", "months"), "count"),
+    **dict.fromkeys(("horizon_months", "figure"), "count"),
+    **dict.fromkeys(
+        ("jobs", "jobs_low", "jobs_high", "expected_entries", "positions", "seasonal", "need", "need_low"), "tenth"
+    ),
+    **dict.fromkeys(("need_high", "gap", "gap_low", "gap_high", "supply", "under_way", "training_solvable"), "tenth"),
+    **dict.fromkeys(("cost_eur", "cost_per_place_eur", "allowance_eur", "cost_per_job_eur", "tipping_point"), "euros"),
+    **dict.fromkeys(("worth", "marginal_worth", "low", "high"), "thousandth"),
+    **dict.fromkeys(("borrowed", "stability", "infructueux_risk", "disagreement", "rate"), "share"),
+}
+_HEADER_ROW = 2
+_FROZEN_COLUMNS = 2
+_A3 = 8
+_WIDTHS = {"message": 100, "formacode_title": 38, "sector_title": 34, "occupation_title": 44, "reasons": 48, "skills": 40}
+
+
+def write_exports(folder: Path, exercise: int, tables: Mapping[str, pd.DataFrame], language: str) -> list[Path]:
+    """Write what planners and other programs take from a published run. Returns the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = {name: conform(name, tables[name]) if name in tables else empty(name) for name in _SHOWN}
+    sheets = sheets_of(shown, exercise, language)
+    named = {sheet.name: sheet for sheet in sheets}
+    return [
+        _write_workbook(folder / f"plan_{exercise}.xlsx", sheets, exercise, language),
+        _write_csv(folder / f"plan_{exercise}.csv", named["lots"].rows, language),
+        _write_csv(folder / "rankings.csv", named["rankings"].rows, language),
+        *(_write_parquet(folder / f"{name}.parquet", shown[name]) for name in ("recommendations", "forecasts")),
+    ]
+
+
+def _write_parquet(path: Path, frame: pd.DataFrame) -> Path:
+    frame.to_parquet(path, index=False, compression="zstd")
+    return path
+
+
+def _write_csv(path: Path, rows: pd.DataFrame, language: str) -> Path:
+    """Write rows as a spreadsheet of that language reads them, titles as headers and no text that becomes a formula."""
+    texts = {str(name): rows[name].fillna("").map(safe_cell) for name in rows if name not in _KINDS}
+    titles = {str(name): say(f"column_{name}", language) for name in rows}
+    rows.assign(**texts).round(4).rename(columns=titles).to_csv(
+        path, sep=";", decimal="," if language == "fr" else ".", index=False, encoding="utf-8-sig", lineterminator="\r\n"
+    )
+    return path
+
+
+def _write_workbook(path: Path, sheets: list[Sheet], exercise: int, language: str) -> Path:
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with xlsxwriter.Workbook(path, options) as book:
+        book.set_properties({"title": say("title_lots", language, exercise=exercise), "created": _CREATED})
+        styles = _styles(book)
+        for sheet in sheets:
+            page = book.add_worksheet(say(f"sheet_{sheet.name}", language))
+            page.write_string(0, 0, say(f"title_{sheet.name}", language, exercise=exercise), styles["title"])
+            _write_rows(page, sheet, styles, language)
+            _write_notes(page, sheet, styles, language)
+            _set_print(page, sheet)
+    return path
+
+
+def _styles(book: xlsxwriter.Workbook) -> dict[str, Format]:
+    look = {"font_name": "Calibri", "font_size": 10, "valign": "top"}
+    head = {
+        **look,
+        "bold": True,
+        "font_color": "#FFFFFF",
+        "bg_color": "#1F3A5F",
+        "text_wrap": True,
+        "valign": "vcenter",
+        "border": 1,
+    }
+    total = {**look, "bold": True, "top": 2, "bg_color": "#E8EEF5"}
+    return {
+        "title": book.add_format({**look, "bold": True, "font_size": 15, "font_color": "#1F3A5F"}),
+        "head": book.add_format(head),
+        "note": book.add_format({**look, "italic": True, "font_color": "#444444", "text_wrap": True}),
+        "hint": book.add_format({**look, "italic": True, "font_color": "#444444"}),
+        "note_heading": book.add_format({**look, "bold": True, "font_size": 12, "font_color": "#1F3A5F"}),
+        "text": book.add_format({**look, "text_wrap": True}),
+        **{kind: book.add_format({**look, "num_format": number}) for kind, number in _NUMBERS.items()},
+        "total_text": book.add_format(total),
+        **{f"total_{kind}": book.add_format({**total, "num_format": number}) for kind, number in _NUMBERS.items()},
+    }
+
+
+def _write_rows(page: Worksheet, sheet: Sheet, styles: dict[str, Format], language: str) -> None:
+    """Write the header, the rows and the totals, one column after the other."""
+    first, last = _HEADER_ROW + 1, _HEADER_ROW + len(sheet.rows)
+    page.set_row(_HEADER_ROW, 45)
+    for column, name in enumerate(sheet.rows):
+        kind = _KINDS.get(str(name), "text")
+        heading = say(f"column_{name}", language)
+        page.write_string(_HEADER_ROW, column, heading, styles["head"])
+        page.set_column(column, column, _width(sheet.rows[name], str(name), kind, heading))
+        _write_cells(page, sheet.rows[name], (first, column), kind, styles[kind])
+        if sheet.totals:
+            _write_total(page, sheet, (last + 1, column), styles, language)
+    if sheet.rows.empty:
+        page.write_string(first, 0, say("nothing", language), styles["note"])
+    else:
+        page.autofilter(_HEADER_ROW, 0, last, len(sheet.rows.columns) - 1)
+    page.freeze_panes(first, _FROZEN_COLUMNS if len(sheet.rows.columns) > _FROZEN_COLUMNS * 3 else 0)
+
+
+def _write_cells(page: Worksheet, cells: pd.Series, corner: tuple[int, int], kind: str, style: Format) -> None:
+    first, column = corner
+    known = cells.notna().tolist()
+    for row, (value, there) in enumerate(zip(cells.tolist(), known, strict=True), start=first):
+        if there and kind == "text":
+            page.write_string(row, column, str(value), style)
+        elif there:
+            page.write_number(row, column, value, style)
+
+
+def _write_total(page: Worksheet, sheet: Sheet, corner: tuple[int, int], styles: dict[str, Format], language: str) -> None:
+    """Add up a column that adds up; the formula follows the filters, the value is there for who does not calculate."""
+    row, column = corner
+    name = str(sheet.rows.columns[column])
+    if name in sheet.totals and len(sheet.rows):
+        letter = xlsxwriter.utility.xl_col_to_name(column)
+        formula = f"=SUBTOTAL(109,{letter}{_HEADER_ROW + 2}:{letter}{row})"
+        page.write_formula(row, column, formula, styles[f"total_{_KINDS[name]}"], float(sheet.rows[name].sum()))
+    else:
+        page.write_string(row, column, say("column_total", language) if column == 0 else "", styles["total_text"])
+
+
+def _write_notes(page: Worksheet, sheet: Sheet, styles: dict[str, Format], language: str) -> None:
+    if sheet.name != "digest":
+        page.write_string(1, 0, " ".join(sheet.notes), styles["hint"])
+        return
+    row = _HEADER_ROW + max(len(sheet.rows), 1) + 2
+    page.write_string(row, 0, say("notes_heading", language), styles["note_heading"])
+    for place, note in enumerate(sheet.notes, start=row + 1):
+        page.merge_range(place, 0, place, 2, note, styles["note"])
+        page.set_row(place, 28)
+
+
+def _width(cells: pd.Series, name: str, kind: str, heading: str) -> float:
+    if kind != "text":
+        return 13
+    longest = int(cells.fillna("").str.len().max()) if len(cells) else 0
+    return min(max(longest + 2, len(max(heading.split(), key=len)) + 3, 9), _WIDTHS.get(name, 30))
+
+
+def _set_print(page: Worksheet, sheet: Sheet) -> None:
+    page.set_landscape()
+    page.set_paper(_A3 if sheet.printed else 9)
+    page.fit_to_pages(1, 0)
+    page.repeat_rows(_HEADER_ROW)
+    page.set_footer("&L&A&R&P / &N")
+    if sheet.printed:
+        page.print_area(0, 0, _HEADER_ROW + len(sheet.rows) + 1, sheet.printed - 1)

@@ -1,0 +1,79 @@
+"""The lake: the checked tables as Parquet, one folder per table and département, replaced whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from features.contracts import Contract, fingerprint
+from features.tables import CONTRACTS, Tables
+
+MANIFEST = "manifest.json"
+ELSEWHERE = "none"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a table of the lake holds."""
+
+    source: str
+    rows: int
+    sha256: str
+    known_from: str
+
+
+def write_table(lake: Path, contract: Contract, frame: pd.DataFrame) -> Manifest:
+    """Write one table, a file per département. The manifest is replaced last, in one move: readers see all of it or none."""
+    sha256 = fingerprint(iter([(contract.name, frame)]))
+    table, edition = lake / contract.name, f"edition={sha256[:16]}"
+    shutil.rmtree(table / edition, ignore_errors=True)
+    where = frame["department"].fillna(ELSEWHERE) if "department" in frame else pd.Series(ELSEWHERE, index=frame.index)
+    for department, rows in frame.groupby(where):
+        folder = table / edition / f"department={department}"
+        folder.mkdir(parents=True)
+        rows.to_parquet(folder / "part.parquet", index=False)
+    manifest = Manifest(contract.name, len(frame), sha256, _newest(contract, frame))
+    table.mkdir(parents=True, exist_ok=True)
+    (table / f".{MANIFEST}").write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
+    (table / f".{MANIFEST}").replace(table / MANIFEST)
+    for older in table.glob("edition=*"):
+        if older.name != edition:
+            shutil.rmtree(older, ignore_errors=True)
+    return manifest
+
+
+def read_manifest(lake: Path, contract: Contract) -> Manifest | None:
+    """Say what a table of the lake holds; nothing when it was never loaded."""
+    path = lake / contract.name / MANIFEST
+    return Manifest(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def _newest(contract: Contract, frame: pd.DataFrame) -> str:
+    """Say on which day the newest row became known; empty when the table has no clock or no row."""
+    if not contract.known_from or frame.empty:
+        return ""
+    return f"{frame[contract.known_from].max():%Y-%m-%d}"
+
+
+def read_table(lake: Path, contract: Contract) -> pd.DataFrame:
+    """Read one table in its own order; one that was never loaded has no row. One row: as its contract says."""
+    manifest = read_manifest(lake, contract)
+    parts = sorted((lake / contract.name / f"edition={manifest.sha256[:16]}").glob("*/part.parquet")) if manifest else []
+    if not parts:
+        return contract.empty()
+    return contract.sort(pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True))
+
+
+def read_tables(lake: Path) -> Tables:
+    """Read every table of the lake."""
+    return Tables(**{contract.name: read_table(lake, contract) for contract in CONTRACTS})
+
+
+def newest_day(lake: Path) -> str:
+    """Say up to which day the lake knows anything; empty when it holds nothing."""
+    manifests = [read_manifest(lake, contract) for contract in CONTRACTS]
+    return max((manifest.known_from for manifest in manifests if manifest), default="")

@@ -1,0 +1,193 @@
+"""The published tables: their keys, columns and types, as one place spells them.
+
+Each row stands under its ``run_id``. :func:`conform` brings a frame to the exact shape of its table, so that the same
+rows are stored as the same bytes whatever order they came in; a frame that cannot be brought there is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Float, ForeignKey, Integer, MetaData, Table, Text
+
+from features.contracts import ESTIMATE
+
+SCHEMA_VERSION = 1
+METADATA = MetaData()
+
+_Type = type[Text] | type[Float[float]] | type[Integer] | type[BigInteger]
+_Types = dict[str, _Type]
+_MAY_BE_EMPTY = ("level", "public")
+"""Key columns where an empty text has a meaning: this type of action has none."""
+
+
+def _texts(*names: str) -> _Types:
+    return dict.fromkeys(names, Text)
+
+
+def _numbers(*names: str) -> _Types:
+    return dict.fromkeys(names, Float)
+
+
+def _counts(*names: str) -> _Types:
+    return dict.fromkeys(names, Integer)
+
+
+def _second(*names: str) -> _Types:
+    """Give the columns of second estimates: each ``name, name_low, name_high``."""
+    return _numbers(*(f"{name}{end}" for name in names for end in ("", "_low", "_high")))
+
+
+_ESTIMATE: _Types = {name: Text if name == "grade" else Float for name in ESTIMATE}
+_LOT: _Types = {
+    **_texts("envelope", "volet"),
+    **_counts("exercise"),
+    **_texts("action_type", "sector", "formacode", "certification", "entry_level", "exit_level", "territory", "public"),
+    **_counts("places", "places_max", "sessions", "group_min", "group_max"),
+    **_numbers("hours"),
+    "cost_cents": BigInteger,
+    "allowance_cents": BigInteger,
+    **_numbers("expected_entries"),
+    **_ESTIMATE,
+    **_numbers("marginal_worth", "stability", "infructueux_risk"),
+    **_texts("reason"),
+    **_numbers("tipping_point"),
+    **_texts("decided_by", "skills"),
+}
+_PUBLISHED: dict[str, tuple[_Types, _Types]] = {
+    "forecasts": (_texts("territory", "occupation", "period"), {**_ESTIMATE, **_second("coverage", "need", "seasonal")}),
+    "sector_needs": (
+        _texts("territory", "sector", "level", "period"),
+        {**_ESTIMATE, **_second("need", "supply", "under_way", "training_solvable"), **_numbers("disagreement")},
+    ),
+    "skill_needs": (_texts("territory", "skill", "period"), {**_ESTIMATE, **_second("growth"), **_numbers("emerging")}),
+    "outcomes": (
+        {**_texts("territory", "sector", "action_type", "level", "public", "outcome"), **_counts("horizon_months")},
+        _ESTIMATE,
+    ),
+    "effects": (
+        {**_texts("sector", "action_type", "group", "outcome"), **_counts("horizon_months")},
+        {**_ESTIMATE, **_numbers("n_effective", "overlap", "robustness", "bound_low", "bound_high")},
+    ),
+    "rankings": (
+        _texts("territory", "sector", "action_type", "level"),
+        {
+            **_counts("rank"),
+            **_ESTIMATE,
+            **_numbers("cost_per_job_eur", "stability", "disagreement"),
+            **_texts("reasons"),
+        },
+    ),
+    "lots": (_texts("lot_id"), _LOT),
+    "rejected_lots": (_texts("lot_id"), _LOT),
+    "recommendations": (
+        {**_texts("person"), **_counts("rank")},
+        {
+            **_texts("session"),
+            **_numbers("score", "expected_gain", "distance_km"),
+            **_counts("seats_left"),
+            **_texts("starts", "ends", "reasons", "pathway"),
+            **_counts("step"),
+        },
+    ),
+    "session_loads": (_texts("session"), {**_counts("seats"), **_numbers("expected_load", "price")}),
+    "unmet": (_texts("territory", "sector", "level"), {**_counts("people"), **_texts("nearest_miss")}),
+    "digest": (_counts("line"), {**_texts("severity", "topic", "message"), **_numbers("figure")}),
+}
+
+
+def _table(name: str, key: _Types, columns: _Types) -> Table:
+    return Table(
+        name,
+        METADATA,
+        Column("run_id", Text, primary_key=True),
+        *(Column(column, kind, primary_key=True, autoincrement=False) for column, kind in key.items()),
+        *(Column(column, kind) for column, kind in columns.items()),
+        sqlite_with_rowid=False,
+    )
+
+
+TABLES: Mapping[str, Table] = {name: _table(name, key, columns) for name, (key, columns) in _PUBLISHED.items()}
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("run_id", Text, primary_key=True),
+    *(
+        Column(name, Text, nullable=False)
+        for name in ("as_of", "started_at", "finished_at", "status", "code_version", "params_sha256", "data_sha256")
+    ),
+    Column("schema_version", Integer, nullable=False),
+)
+CURRENT_RUN = Table(
+    "current_run",
+    METADATA,
+    Column("run_id", Text, ForeignKey(RUNS.c.run_id), nullable=False),
+    Column("published_at", DateTime(timezone=True), nullable=False),
+    Column("published_by", Text, nullable=False),
+    # The key that admits one row only, even from two publishers at the same moment.
+    Column("one", Integer, CheckConstraint("one = 1"), primary_key=True, autoincrement=False),
+)
+EDITION = Table("schema_edition", METADATA, Column("schema_version", Integer, primary_key=True, autoincrement=False))
+
+
+def key_of(name: str) -> list[str]:
+    """List the key columns of a published table, without ``run_id``."""
+    return list(_PUBLISHED[name][0])
+
+
+def empty(name: str) -> pd.DataFrame:
+    """Give a published table without a row, every column typed. One row per key."""
+    return conform(name, pd.DataFrame(columns=key_of(name)))
+
+
+def conform(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Bring a frame to the columns, types and order of its published table. Same rows, sorted by key.
+
+    Missing columns become empty. A column the table does not have, a key that is missing or a cell that does not fit
+    its type is a bug and raises ``ValueError``.
+    """
+    key, columns = _PUBLISHED[name]
+    types = {**key, **columns}
+    if unexpected := [column for column in frame if column not in types]:
+        raise ValueError(f"{name}: unexpected columns {unexpected}; the table has {list(types)}")
+    if missing := [column for column in key if column not in frame]:
+        raise ValueError(f"{name}: key columns {missing} are missing")
+    cells = {column: _typed(frame, column, kind, name) for column, kind in types.items()}
+    for column in key:
+        cells[column] = _filled(cells[column], name)
+    return pd.DataFrame(cells, index=frame.index).sort_values(list(key), kind="stable", ignore_index=True)
+
+
+def _typed(frame: pd.DataFrame, column: str, kind: _Type, table: str) -> pd.Series:
+    if column not in frame:
+        return pd.Series(None, index=frame.index, dtype={Text: "str", Float: "float64"}.get(kind, "Int64"))
+    cells = frame[column]
+    try:
+        if kind is Text:
+            return _text(cells)
+        numbers = cells.astype("float64") if kind is Float else cells.astype("Int64")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{table}.{column}: {error}") from error
+    if kind is Float and np.isinf(numbers.to_numpy()).any():
+        raise ValueError(f"{table}.{column}: {int(np.isinf(numbers.to_numpy()).sum())} infinite numbers")
+    return numbers
+
+
+def _text(cells: pd.Series) -> pd.Series[str]:
+    """Spell codes and dates as text; a whole number that pandas turned to float keeps no decimal."""
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        cells = cells.dt.strftime("%Y-%m-%d")
+    elif pd.api.types.is_numeric_dtype(cells):
+        cells = cells.astype("Int64")
+    texts: pd.Series[str] = cells.astype("str")
+    return texts
+
+
+def _filled(cells: pd.Series, table: str) -> pd.Series:
+    if cells.name in _MAY_BE_EMPTY:
+        cells = cells.fillna("")
+    if empty := int(cells.isna().sum()):
+        raise ValueError(f"{table}.{cells.name}: {empty} rows have no key")
+    return cells

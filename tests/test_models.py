@@ -1,0 +1,349 @@
+"""Laws of the models: known answers first, then what must hold for any input."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from features.build import GradeParams
+from features.outcomes import OutcomeParams, pool_rates
+from features.vocabulary import PUBLICS, months_from
+from models.backtest import backtest
+from models.forecast import SeasonalNaive
+from models.gap import sector_needs, to_sectors
+from models.matching import MatchingParams, find_candidates, session_loads, share_seats
+from models.metrics import interval_coverage, wape
+from models.purchase import Envelope, PurchaseParams, plan_purchase
+from models.ranking import RankingParams, absorption, rank_options
+
+LIMITS = GradeParams().limits()
+AS_OF = pd.Timestamp("2026-03-31")
+CHAIN = pd.DataFrame({"fill": [0.8], "completion": [0.9]})
+SEASON = np.array([5, 5, 6, 8, 9, 12, 14, 20, 12, 8, 5, 4], dtype=float)
+
+
+def panel(values: np.ndarray, *, territory: str = "BE4441", occupation: str = "A1101") -> pd.DataFrame:
+    months = months_from("2021-01", len(values))
+    return pd.DataFrame({"territory": territory, "occupation": occupation, "period": months, "value": values})
+
+
+# --- forecast ---
+
+
+def test_a_season_that_repeats_is_forecast_exactly() -> None:
+    told = SeasonalNaive().fit(panel(np.tile(SEASON, 3))).predict(27)
+    assert told["value"].tolist() == np.tile(SEASON, 3)[:27].tolist()
+    assert told["period"].tolist() == months_from("2024-01", 27)
+
+
+def test_the_interval_of_poisson_counts_covers_four_years_in_five() -> None:
+    draws = np.random.default_rng(3).poisson(12 * SEASON[None, :] / SEASON.mean(), (400, 4, 12)).reshape(400, 48)
+    frame = pd.concat([panel(row.astype(float), occupation=f"A{i:04d}") for i, row in enumerate(draws)])
+    told = backtest(frame, ["2023-12"], 12).set_index("model")
+    assert told.loc["seasonal_naive", "coverage"] == pytest.approx(0.8, abs=0.03)
+    assert told.loc["seasonal_naive", "wape"] < told.loc["last_value", "wape"]
+
+
+def test_the_interval_widens_and_never_goes_below_zero() -> None:
+    noisy = np.random.default_rng(5).poisson(3, 36).astype(float)
+    told = SeasonalNaive().fit(panel(noisy)).predict(24)
+    width = (told["high"] - told["value"]).to_numpy()
+    assert (width[12:] >= width[:12] - 1e-12).all()
+    assert (told["low"] >= 0).all()
+
+
+@given(st.lists(st.integers(0, 50), min_size=26, max_size=40), st.integers(2, 9))
+@settings(max_examples=40, deadline=None)
+def test_the_forecast_follows_the_scale_of_counts(values: list[int], factor: int) -> None:
+    one = SeasonalNaive().fit(panel(np.array(values, dtype=float))).predict(24)
+    many = SeasonalNaive().fit(panel(np.array(values, dtype=float) * factor)).predict(24)
+    assert np.allclose(many["value"], one["value"] * factor)
+
+
+def test_a_forecast_is_learned_from_the_past_only() -> None:
+    values = np.random.default_rng(7).poisson(6, 48).astype(float)
+    whole, past = panel(values), panel(values[:36])
+    spoilt = whole.assign(value=whole["value"].where(whole["period"] <= past["period"].max(), 999.0))
+    origin = str(past["period"].max())
+    assert_frame_equal(
+        SeasonalNaive().fit(spoilt[spoilt["period"] <= origin]).predict(12), SeasonalNaive().fit(past).predict(12)
+    )
+
+
+def test_metrics_of_known_answers() -> None:
+    actual = pd.Series([4.0, 6.0])
+    assert wape(actual, actual) == 0
+    assert wape(actual, actual * 0) == 1
+    assert np.isnan(wape(actual * 0, actual))
+    assert interval_coverage(actual, actual, actual) == 1
+
+
+# --- needs of sectors ---
+
+LINKS = pd.DataFrame(
+    {"occupation": ["A1101", "A1101", "B1101"], "sector": ["210", "230", "230"], "level": ["3", "3", ""], "weight": [0.25, 0.75, 1.0]}
+)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=2, max_size=2))
+def test_mass_is_preserved_from_occupations_to_sectors(values: list[float]) -> None:
+    rows = pd.DataFrame({"territory": "BE4441", "occupation": ["A1101", "B1101"], "period": "2027-07", "need": values})
+    assert to_sectors(rows, LINKS, ["need"])["need"].sum() == pytest.approx(sum(values), rel=1e-9, abs=1e-9)
+
+
+def test_the_gap_is_need_less_supply_less_what_is_under_way() -> None:
+    forecasts = pd.DataFrame({"territory": "BE4441", "occupation": ["A1101", "B1101"], "period": "2027-07", "need": [8.0, 2.0], "n": 50.0})
+    forecasts = forecasts.assign(need_low=forecasts["need"] - 3, need_high=forecasts["need"] + 4)
+    supply = pd.DataFrame({"territory": ["BE4441"], "occupation": ["A1101"], "supply": [4.0]})
+    way = pd.DataFrame({"territory": "BE4441", "sector": ["230"], "level": ["3"], "period": ["2027-07"], "under_way": [1.5]})
+    told = sector_needs(forecasts, LINKS, supply, way, LIMITS).set_index(["sector", "level"])
+    assert told.loc[("210", "3"), "value"] == pytest.approx(8 * 0.25 - 4 * 0.25)
+    assert told.loc[("230", "3"), "value"] == pytest.approx(8 * 0.75 - 4 * 0.75 - 1.5)
+    assert told.loc[("230", ""), "value"] == pytest.approx(2.0)
+    assert told.loc[("230", ""), ["low", "high"]].tolist() == [-1.0, 6.0]
+
+
+# --- outcomes ---
+
+
+def _counts(k: float, n: float) -> pd.DataFrame:
+    cell = {"action_type": "certification", "level": "3", "public": "tout_public", "outcome": "work", "horizon_months": 6}
+    rows = [("BE4441", "230", k, n), ("BE4446", "230", 50.0, 100.0), ("BE4446", "312", 10.0, 40.0)]
+    return pd.DataFrame(rows, columns=["territory", "sector", "k", "n"]).assign(**cell)
+
+
+@given(st.integers(1, 5000), st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_a_pooled_rate_lies_between_the_local_and_the_wider_one(n: int, share: float) -> None:
+    told = pool_rates(_counts(n * share, float(n)), OutcomeParams(), LIMITS)
+    cell = told[(told["territory"] == "BE4441") & (told["sector"] == "230")].iloc[0]
+    wide = told[(told["territory"] == "R44") & (told["sector"] == "230")].iloc[0]
+    assert min(share, wide["value"]) - 1e-9 <= cell["value"] <= max(share, wide["value"]) + 1e-9
+    assert cell["low"] <= cell["value"] <= cell["high"]
+    assert cell["borrowed"] == pytest.approx(25 / (25 + n))
+
+
+def test_a_pooled_rate_moves_to_the_local_one_as_n_grows() -> None:
+    def distance(n: float) -> float:
+        told = pool_rates(_counts(n * 0.9, n), OutcomeParams(), LIMITS)
+        return abs(float(told.loc[(told["territory"] == "BE4441") & (told["sector"] == "230"), "value"].iloc[0]) - 0.9)
+
+    assert distance(5) > distance(50) > distance(500) > distance(5000)
+
+
+# --- ranking and plan ---
+
+
+def _options(count: int = 3) -> pd.DataFrame:
+    sectors = ["230", "312", "344"][:count]
+    return pd.DataFrame(
+        {
+            "sector": sectors,
+            "action_type": "certification",
+            "level": "3",
+            "formacode": [f"{sector}01" for sector in sectors],
+            "certification": "1",
+            "entry_level": "",
+            "group": 10,
+            "group_min": 8,
+            "group_max": 12,
+            "place_eur": [3000.0, 2500.5, 3500.0][:count],
+            "hours": 400.0,
+            "risk": 0.1,
+            "lots": 4.0,
+        }
+    )
+
+
+def _ranked(gap: list[float] | None = None) -> pd.DataFrame:
+    gaps = pd.DataFrame({"territory": "BE4441", "sector": ["230", "312", "344"], "level": "3", "gap": gap or [60.0, 40.0, 30.0]})
+    gaps = gaps.assign(gap_low=gaps["gap"] - 10, gap_high=gaps["gap"] + 10, need=100.0, n=50.0)
+    rates = pd.DataFrame(
+        {
+            "territory": "BE4441", "sector": ["230", "312", "344"], "action_type": "certification", "level": "3",
+            "public": "tout_public", "outcome": "durable", "horizon_months": 12,
+            "value": [0.5, 0.4, 0.6], "low": 0.3, "high": 0.7, "n": 60.0, "borrowed": 0.3,
+        }
+    )  # fmt: skip
+    people = pd.DataFrame({"territory": ["BE4441"], "people": [500]})
+    return rank_options(_options(), gaps, people, rates, CHAIN, RankingParams(), LIMITS)
+
+
+def _plan(amount: float, gap: list[float] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    params = PurchaseParams(envelopes=(Envelope(name="base", amount_eur=amount),))
+    plan = plan_purchase(_ranked(gap), CHAIN, 2027, params, LIMITS)
+    return plan.lots, plan.rejected
+
+
+def test_worth_is_fill_times_rate_times_what_is_still_open() -> None:
+    told = _ranked().set_index("sector")
+    assert told.loc["230", "value"] == pytest.approx(0.8 * 0.5 * 0.6)
+    assert told.loc["230", "cost_per_job_eur"] == pytest.approx(3000 / (0.8 * 0.5 * 0.6))
+    assert told.sort_values("cost_per_job_eur")["rank"].tolist() == [1, 2, 3]
+    reasons = json.loads(told.loc["344", "reasons"])
+    assert [code for code, _ in reasons][0] == "need_covered"
+
+
+def test_no_gap_is_worth_nothing_and_ranks_last() -> None:
+    told = _ranked([60.0, -5.0, 30.0]).set_index("sector")
+    assert told.loc["312", "value"] == 0
+    assert np.isnan(told.loc["312", "cost_per_job_eur"])
+    assert told.loc["312", "rank"] == 3
+
+
+@given(st.floats(-1e3, 1e3), st.floats(0, 1e3), st.floats(0, 1e3), st.floats(0, 100))
+def test_training_more_never_leaves_more_open(gap: float, need: float, trained: float, more: float) -> None:
+    one, other = (absorption(pd.Series([gap]), pd.Series([need]), count).iloc[0] for count in (trained, trained + more))
+    assert 0 <= other <= one <= 1
+
+
+@given(st.floats(0, 3e6), st.lists(st.floats(-50, 300), min_size=3, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_a_plan_buys_whole_sessions_within_its_envelope(amount: float, gap: list[float]) -> None:
+    lots, rejected = _plan(amount, gap)
+    assert lots["cost_cents"].sum() <= round(amount * 100)
+    assert (lots["places"] == lots["sessions"] * 10).all()
+    assert lots["cost_cents"].dtype == "int64"
+    assert len(lots) + len(rejected) == 3
+    assert not set(lots["lot_id"]) & set(rejected["lot_id"])
+    prices = lots["sector"].map({"230": 300000, "312": 250050, "344": 350000})
+    assert (lots["cost_cents"] == prices * lots["places"]).all()
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6))
+@settings(max_examples=40, deadline=None)
+def test_a_session_more_is_worth_no_more_than_the_one_before(amount: float, more: float) -> None:
+    small, large = _plan(amount)[0], _plan(amount + more)[0]
+    both = small.merge(large, on="lot_id", suffixes=("", "_large"))
+    grown = both[both["sessions_large"] > both["sessions"]]
+    assert (grown["marginal_worth_large"] <= grown["marginal_worth"] + 1e-12).all()
+
+
+def test_money_enough_is_not_spent_on_what_is_worth_nothing() -> None:
+    lots, rejected = _plan(1e9, [60.0, -5.0, 30.0])
+    assert lots["cost_cents"].sum() < 1e9
+    assert rejected.set_index("sector")["reason"].to_dict() == {"312": "no_gap_left"}
+
+
+def test_a_lot_keeps_its_name_from_one_run_to_the_next() -> None:
+    assert set(_plan(60_000)[0]["lot_id"]) <= set(_plan(400_000)[0]["lot_id"])
+
+
+def test_a_rule_that_cannot_be_held_is_refused() -> None:
+    with pytest.raises(ValueError, match="no rule can be stated yet"):
+        PurchaseParams(rules=("floor",))
+
+
+# --- matching ---
+
+
+def _people(count: int, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    people = pd.DataFrame(
+        {
+            "person": [f"{i:032x}" for i in range(count)],
+            "territory": "BE4441",
+            "level": pd.array(rng.choice([2, 3, 4, None], count), dtype="Int64"),
+            "wanted": rng.choice(["A1101", "F1703", "N1103"], count),
+            "wanted_2": pd.Series([None] * count, dtype="str"),
+            "available": pd.to_datetime(rng.choice(["2026-01-01", "2026-06-01", None], count)),
+            "mobility_km": rng.choice([5.0, 30.0, np.nan], count),
+            "opposition": pd.array(rng.random(count) < 0.1, dtype="boolean"),
+            "latitude": 48.5 + rng.random(count) / 2,
+            "longitude": 7.5 + rng.random(count) / 2,
+            "priority": rng.integers(0, 4, count),
+        }
+    )
+    flags = {public: rng.random(count) < 0.3 for public in PUBLICS} | {"tout_public": True}
+    return people.assign(**flags)
+
+
+def _courses(count: int, seed: int = 1) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "session": [f"S{i:03d}" for i in range(count)],
+            "occupations": rng.choice(["A1101", "F1703|F1704", "N1103", ""], count),
+            "entry_level": pd.array(rng.choice([3, 4, None], count), dtype="Int64"),
+            "entry_level_binds": pd.array(rng.random(count) < 0.5, dtype="boolean"),
+            "publics": rng.choice(["", "jeunes|rsa", "tout_public"], count),
+            "seats": pd.array(rng.integers(0, 6, count), dtype="Int64"),
+            "starts": pd.to_datetime(rng.choice(["2026-03-31", "2026-04-01", "2026-09-01"], count)),
+            "ends": pd.to_datetime(["2026-12-31"] * count),
+            "permanent": pd.array(rng.random(count) < 0.3, dtype="boolean"),
+            "latitude": 48.5 + rng.random(count) / 2,
+            "longitude": 7.5 + rng.random(count) / 2,
+        }
+    )
+
+
+def test_one_by_one_gives_the_candidates_of_the_batch() -> None:
+    people, courses, params = _people(60), _courses(25), MatchingParams()
+    batch = find_candidates(people, courses, AS_OF, params)
+    single = [find_candidates(people.iloc[[i]], courses, AS_OF, params) for i in range(len(people))]
+    pairs = pd.concat([one.pairs for one in single if len(one.pairs)], ignore_index=True)
+    assert_frame_equal(batch.pairs.reset_index(drop=True), pairs, check_dtype=False)
+    assert batch.shut["person"].tolist() == [name for one in single for name in one.shut["person"]]
+
+
+def test_who_objects_is_proposed_nothing_and_everybody_else_is_accounted_for() -> None:
+    people = _people(200)
+    told = find_candidates(people, _courses(25), AS_OF, MatchingParams())
+    asking = set(people.loc[~people["opposition"].astype(bool), "person"])
+    assert set(told.pairs["person"]) | set(told.shut["person"]) == asking
+    assert not set(told.pairs["person"]) & set(told.shut["person"])
+
+
+@given(st.integers(1, 120), st.integers(1, 30), st.floats(0.1, 1.0), st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_seats_are_never_promised_twice(people: int, courses: int, uptake: float, seed: int) -> None:
+    params = MatchingParams(uptake=uptake)
+    offered = _courses(courses, seed)
+    pairs = find_candidates(_people(people, seed), offered, AS_OF, params).pairs
+    proposed = share_seats(pairs, offered.set_index("session")["seats"].astype(float), params)
+    loads = session_loads(proposed, offered, params)
+    assert (loads["expected_load"] <= loads["seats"].astype(float) + 1e-9).all()
+    ranks = proposed.groupby("person")["rank"].apply(list)
+    assert all(rank == list(range(1, len(rank) + 1)) for rank in ranks)
+    assert set(map(tuple, proposed[["person", "session"]].to_numpy())) <= set(map(tuple, pairs[["person", "session"]].to_numpy()))
+
+
+def test_the_last_seat_goes_to_whom_public_policy_puts_first() -> None:
+    people = _people(2).assign(opposition=False, latitude=48.5, longitude=7.5, mobility_km=30.0, available=pd.NaT, priority=[0, 3])
+    course = _courses(1).assign(seats=1, latitude=48.5, longitude=7.5, publics="", entry_level_binds=False, permanent=True, starts=pd.NaT)
+    params = MatchingParams(uptake=1.0)
+    pairs = find_candidates(people, course, AS_OF, params).pairs
+    assert len(pairs) == 2
+    proposed = share_seats(pairs, pd.Series({"S000": 1.0}), params)
+    assert proposed["person"].tolist() == [people["person"].iloc[1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "miss"),
+    [
+        ({"latitude": 45.0}, "distance"),
+        ({"entry_level": 4, "entry_level_binds": True}, "level"),
+        ({"starts": pd.Timestamp("2026-03-31"), "permanent": False}, "date"),
+        ({"publics": "detenus"}, "public"),
+    ],
+)
+def test_the_nearest_miss_names_the_one_barrier(change: dict[str, object], miss: str) -> None:
+    person = _people(1).assign(opposition=False, level=3, latitude=48.5, longitude=7.5, mobility_km=20.0, available=pd.NaT, detenus=False)
+    course = _courses(1).assign(latitude=48.5, longitude=7.5, publics="", entry_level_binds=False, permanent=True, starts=pd.NaT)
+    assert len(find_candidates(person, course, AS_OF, MatchingParams()).pairs) == 1
+    told = find_candidates(person, course.assign(**change), AS_OF, MatchingParams())
+    assert told.pairs.empty
+    assert told.shut["nearest_miss"].tolist() == [miss]
+
+
+def test_an_unknown_level_passes_to_be_checked() -> None:
+    person = _people(1).assign(opposition=False, level=pd.array([None], dtype="Int64"), latitude=48.5, longitude=7.5, mobility_km=20.0)
+    course = _courses(1).assign(latitude=48.5, longitude=7.5, publics="", entry_level=4, entry_level_binds=True, permanent=True)
+    pairs = find_candidates(person, course, AS_OF, MatchingParams()).pairs
+    assert pairs["level_unknown"].tolist() == [True]

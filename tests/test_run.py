@@ -1,0 +1,285 @@
+"""Laws of a run: what may change nothing, what must add up, and what a failure leaves."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import sqlite3
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import AS_OF, copy_home, gathered
+from pandas.testing import assert_frame_equal
+
+from features import facts
+from features.build import build_features
+from features.demand import count_positions
+from features.tables import CONTRACT, Tables
+from features.vocabulary import InputError
+from models.gap import yearly_gap
+from models.ranking import rank_options
+from needs.home import Home
+from needs.params import Params, load_params
+from needs.run.forecasts import add_up_levels, forecast_territory
+from needs.run.gates import GateRefusal, hold_gates
+from needs.run.nightly import run_nightly
+from needs.run.pipeline import Inputs, compute, gather
+from needs.store.publish import list_runs, open_database
+from needs.store.schema import TABLES
+
+LATER = pd.Timestamp(AS_OF) + pd.Timedelta(days=40)
+
+
+def _rows(home: Home, table: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect(home.var / "needs.db") as connection:
+        return connection.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def assert_same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        assert_frame_equal(one[name].reset_index(drop=True), other[name].reset_index(drop=True), obj=name)
+
+
+def test_every_stage_publishes_something(published: dict[str, pd.DataFrame]) -> None:
+    empty = {name for name, frame in published.items() if frame.empty}
+    assert not empty - {"unmet"}
+    assert published["recommendations"]["person"].nunique() > 100
+    assert (published["lots"]["cost_cents"] > 0).all()
+
+
+def test_the_order_of_rows_and_the_number_of_workers_change_no_byte(
+    drawn: Home, inputs: Inputs, ran: Home, tmp_path: Path
+) -> None:
+    home = copy_home(drawn, tmp_path)
+    for path in [*home.raw.glob("*/*.csv"), *home.raw.glob("*/*.jsonl.gz"), *home.raw.glob("*/*.jsonl")]:
+        _shuffle(path)
+    shuffled = gathered(home, settings=("execution.workers=2",))
+    assert shuffled.run_id == inputs.run_id
+    run_nightly(home, load_params(home.params, ("execution.workers=2",)), AS_OF)
+    for table in TABLES:
+        assert _rows(home, table) == _rows(ran, table), table
+
+
+def _shuffle(path: Path) -> None:
+    packed = path.suffix == ".gz"
+    raw = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
+    head, lines = ([], raw.splitlines()) if "jsonl" in path.name else (raw.splitlines()[:1], raw.splitlines()[1:])
+    random.Random(7).shuffle(lines)
+    text = b"\n".join([*head, *lines]) + b"\n"
+    path.write_bytes(gzip.compress(text) if packed else text)
+
+
+def test_what_was_not_known_at_as_of_changes_nothing(inputs: Inputs, published: dict[str, pd.DataFrame]) -> None:
+    tables = {field.name: getattr(inputs.tables, field.name) for field in fields(Tables)}
+    for name, contract in CONTRACT.items():
+        if contract.known_from and len(tables[name]):
+            later = tables[name].tail(200).assign(**{contract.known_from: LATER})
+            tables[name] = contract.sort(pd.concat([tables[name], later], ignore_index=True))
+    told = gather(Tables(**tables), inputs.as_of, inputs.params, rejected=0)
+    assert told.run_id == inputs.run_id
+    assert_same(compute(told), published)
+
+
+def test_cells_that_became_known_later_are_blank(inputs: Inputs) -> None:
+    earlier = pd.Timestamp("2025-06-30")
+    known = inputs.tables.known_at(earlier)
+    assert len(known.trainings) < len(inputs.tables.trainings)
+    assert not (known.trainings["exited"] > earlier).any()
+    assert known.trainings.loc[known.trainings["exited"].isna(), ["exit_reason", "certified"]].isna().all().all()
+    assert known.sessions.loc[known.sessions["starts"] > earlier, "entries"].isna().all()
+    assert (known.sessions["starts"] > earlier).any()
+
+
+def test_a_territory_alone_gives_the_rows_it_has_in_the_whole(inputs: Inputs) -> None:
+    params, tables = inputs.params.features, inputs.tables
+    whole = build_features(tables, inputs.as_of, params)
+    for territory in sorted(whole.panel["territory"].unique()):
+        offers = tables.offers[(tables.offers["territory"] == territory) | tables.offers["territory"].isna()]
+        alone = count_positions(offers, facts.communes(), inputs.as_of, params.demand)
+        own = alone[alone["territory"] == territory].reset_index(drop=True)
+        expected = whole.panel[whole.panel["territory"] == territory].reset_index(drop=True)
+        assert_frame_equal(own, expected.drop(columns="need"))
+        series = add_up_levels(whole.panel)
+        both = [forecast_territory(rows, 24) for rows in (series[series["territory"] == territory], series)]
+        assert_frame_equal(both[0], both[1][both[1]["territory"] == territory].reset_index(drop=True))
+
+
+def test_the_ranking_of_a_territory_rests_on_it_alone(inputs: Inputs, published: dict[str, pd.DataFrame]) -> None:
+    features = build_features(inputs.tables, inputs.as_of, inputs.params.features)
+    gaps = yearly_gap(published["sector_needs"])
+    limits = inputs.params.features.grades.limits()
+    for territory, expected in published["rankings"].groupby("territory"):
+        told = rank_options(
+            features.options,
+            gaps[gaps["territory"] == territory],
+            features.eligible[features.eligible["territory"] == territory],
+            features.outcomes[features.outcomes["territory"].isin([territory, "R44"])],
+            features.chain,
+            inputs.params.ranking,
+            limits,
+        )
+        assert_frame_equal(told[expected.columns], expected.reset_index(drop=True))
+
+
+def test_totals_by_territory_add_up_to_the_region(published: dict[str, pd.DataFrame]) -> None:
+    forecasts = published["forecasts"].assign(kind=lambda t: t["territory"].str.extract(r"^([A-Z]+)")[0])
+    for measure in ("value", "need", "seasonal"):
+        sums = forecasts.pivot_table(index=["occupation", "period"], columns="kind", values=measure, aggfunc="sum")
+        pd.testing.assert_series_equal(sums["BE"], sums["R"], check_names=False, rtol=1e-9)
+        pd.testing.assert_series_equal(sums["D"], sums["R"], check_names=False, rtol=1e-9)
+
+
+def test_no_position_is_lost_between_offers_and_series(inputs: Inputs) -> None:
+    known = inputs.tables.offers
+    params = inputs.params.features.demand
+    panel = count_positions(known, facts.communes(), inputs.as_of, params)
+    last = known.sort_values("known_from").drop_duplicates("offer", keep="last")
+    placed = last[last["department"].notna() & last["border"].isna()]
+    months = placed["created"].dt.strftime("%Y-%m")
+    seen = placed[(months >= panel["period"].min()) & (months <= panel["period"].max())]
+    here = facts.communes()["department"].unique()
+    total = seen.loc[seen["department"].isin(here), "positions"].sum()
+    assert panel[["positions", "seasonal", "short"]].to_numpy().sum() == pytest.approx(total)
+
+
+def test_needs_of_sectors_keep_the_mass_of_linked_occupations(published: dict[str, pd.DataFrame]) -> None:
+    needs, links = published["sector_needs"], facts.occupation_sectors()
+    served = published["forecasts"][published["forecasts"]["territory"].str.startswith("BE")]
+    served = served[served["period"].isin(needs["period"].unique()) & served["occupation"].isin(links["occupation"])]
+    assert needs["need"].sum() == pytest.approx(served["need"].sum(), rel=1e-9)
+    assert_frame_equal(
+        needs[["value"]], (needs["need"] - needs["supply"] - needs["under_way"]).to_frame("value"), check_names=False
+    )
+
+
+def test_running_twice_publishes_once(drawn: Home, tmp_path: Path) -> None:
+    home = copy_home(drawn, tmp_path)
+    params = load_params(home.params)
+    first, second = run_nightly(home, params, AS_OF), run_nightly(home, params, AS_OF)
+    assert (first.new, second.new, first.run_id) == (True, False, second.run_id)
+    assert len(list_runs(open_database(first.database))) == 1
+    assert len(_rows(home, "current_run")) == 1
+
+
+def test_another_parameter_is_another_run_but_another_way_to_run_is_not(inputs: Inputs) -> None:
+    def run_id(**sections: object) -> str:
+        return replace(inputs, params=Params.model_validate(inputs.params.model_dump() | sections)).run_id
+
+    assert run_id(matching={"uptake": 0.4}) != inputs.run_id
+    assert run_id(execution={"workers": 7, "keep_runs": 3}) == inputs.run_id
+
+
+def test_every_published_interval_holds_its_value(published: dict[str, pd.DataFrame]) -> None:
+    for name, frame in published.items():
+        if "value" in frame:
+            known = frame[frame["value"].notna()]
+            assert ((known["low"] <= known["value"]) & (known["value"] <= known["high"])).all(), name
+            assert known["grade"].isin(list("ABCD")).all(), name
+            assert known["borrowed"].between(0, 1).all(), name
+
+
+def test_recommendations_obey_what_always_holds(inputs: Inputs, published: dict[str, pd.DataFrame]) -> None:
+    features = build_features(inputs.tables, inputs.as_of, inputs.params.features)
+    told = published["recommendations"].merge(features.people, on="person", validate="many_to_one")
+    told = told.merge(features.courses.add_prefix("c_"), left_on="session", right_on="c_session", validate="many_to_one")
+    reach = told["mobility_km"].fillna(inputs.params.matching.default_mobility_km)
+    assert not told["opposition"].fillna(False).any()
+    assert (told["distance_km"] <= reach + 0.005).all()
+    assert (pd.to_datetime(told["starts"]) > inputs.as_of).all()
+    assert (pd.to_datetime(told["starts"]) >= told["available"].fillna(pd.Timestamp(AS_OF))).all()
+    assert not (told["c_entry_level_binds"].astype(bool) & (told["level"] < told["c_entry_level"]).fillna(False)).any()
+    ranks = told.sort_values(["person", "rank"]).groupby("person")["rank"].apply(list)
+    assert all(rank == list(range(1, len(rank) + 1)) and len(rank) <= 10 for rank in ranks)
+    assert not told.duplicated(["person", "session"]).any()
+    loads = published["session_loads"]
+    assert (loads["expected_load"] <= loads["seats"].fillna(0).astype(float) + 1e-9).all()
+
+
+def test_every_person_is_served_or_counted(inputs: Inputs) -> None:
+    told = compute(replace(inputs, params=_with_cell(inputs.params, 5)))
+    features = build_features(inputs.tables, inputs.as_of, inputs.params.features)
+    asking = features.people[~features.people["opposition"].fillna(False).astype(bool)]
+    unserved = len(asking) - told["recommendations"]["person"].nunique()
+    assert told["unmet"]["people"].sum() <= unserved
+    assert unserved - told["unmet"]["people"].sum() < 5 * features.people["territory"].nunique()
+
+
+def _with_cell(params: Params, smallest: int) -> Params:
+    return Params.model_validate(params.model_dump() | {"privacy": {"smallest_cell": smallest}})
+
+
+def test_small_cells_are_not_published(published: dict[str, pd.DataFrame], params: Params) -> None:
+    assert (published["outcomes"]["n"] >= params.privacy.smallest_cell).all()
+    assert (published["unmet"]["people"] >= params.privacy.smallest_cell).all()
+
+
+def test_nothing_that_names_a_person_leaves_the_door(ran: Home) -> None:
+    named = pd.concat([pd.read_csv(path, sep=";", dtype="str")["id_personne"] for path in ran.raw.glob("jobseekers/*.csv")])
+    names = [name.encode() for name in named.unique()[:200]]
+    kept = [path for path in ran.var.rglob("*") if path.is_file()]
+    assert len(kept) > 10
+    for path in kept:
+        content = path.read_bytes()
+        assert not any(name in content for name in names), path
+
+
+def test_a_gate_that_does_not_hold_stops_the_run(inputs: Inputs, published: dict[str, pd.DataFrame]) -> None:
+    people = build_features(inputs.tables, inputs.as_of, inputs.params.features).people
+    dear = published | {"lots": published["lots"].assign(cost_cents=10**12)}
+    with pytest.raises(GateRefusal, match="envelope base") as refusal:
+        hold_gates(dear, people, inputs.params)
+    assert refusal.value.exit_code == 3
+    crowded = published | {"session_loads": published["session_loads"].assign(seats=0, expected_load=1.0)}
+    with pytest.raises(GateRefusal, match="beyond their seats"):
+        hold_gates(crowded, people, inputs.params)
+
+
+def test_a_refused_source_leaves_what_was_loaded_and_published(drawn: Home, tmp_path: Path) -> None:
+    home = copy_home(drawn, tmp_path)
+    params = load_params(home.params)
+    run_nightly(home, params, AS_OF)
+    before = _rows(home, "current_run"), sorted(path.name for path in home.lake.rglob("*.parquet"))
+    path = next(home.raw.glob("purchases/*.csv"))
+    path.write_text(path.read_text(encoding="utf-8").replace("nb_places", "places_"), encoding="utf-8")
+    next(home.raw.glob("sessions/*.csv")).write_text("<html><body>503</body></html>", encoding="utf-8")
+    with pytest.raises(InputError) as refusal:
+        run_nightly(home, params, AS_OF)
+    assert any("nb_places" in fault for fault in refusal.value.faults)
+    assert any("sessions" in fault for fault in refusal.value.faults)
+    assert (_rows(home, "current_run"), sorted(path.name for path in home.lake.rglob("*.parquet"))) == before
+
+
+def test_too_many_wrong_rows_refuse_the_source_and_fewer_are_kept_apart(drawn: Home, tmp_path: Path) -> None:
+    home = copy_home(drawn, tmp_path)
+    path = sorted(home.raw.glob("jobseekers/*.csv"))[-1]
+    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    place = head.split(";").index("insee_commune")
+
+    def spoilt(line: str) -> str:
+        cells = line.split(";")
+        return ";".join([*cells[:place], "67999", *cells[place + 1 :]])
+
+    path.write_text("\n".join([head, *map(spoilt, lines[:3]), *lines[3:]]), encoding="utf-8")
+    assert gathered(home).rejected == 3
+    rejected = pd.read_csv(home.rejected / "jobseekers.csv", sep=";")
+    assert rejected["line"].tolist() == [2, 3, 4]
+    path.write_text("\n".join([head, *map(spoilt, lines[:200]), *lines[200:]]), encoding="utf-8")
+    with pytest.raises(InputError, match=r"jobseekers: 200 rows of \d+ are wrong"):
+        gathered(home)
+
+
+def test_the_digest_says_what_is_not_estimated(published: dict[str, pd.DataFrame]) -> None:
+    digest = published["digest"]
+    assert digest["line"].tolist() == list(range(1, len(digest) + 1))
+    assert {"silence", "plan", "people", "forecasts"} <= set(digest["topic"])
+    assert json.dumps(digest["message"].tolist())
+    assert not digest["message"].str.contains(r"\{|\}").any()
+
+
+def test_an_empty_home_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs demo"):
+        run_nightly(Home(tmp_path), Params(), AS_OF)
