@@ -81,9 +81,10 @@ def _from_surveys(exits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
 
 def count_outcomes(followed: pd.DataFrame, publics: PublicParams) -> pd.DataFrame:
     """Count successes by public. One row per territory, sector, action_type, level, public, outcome, horizon: k, n."""
-    keyed = followed.assign(sector=followed["formacode"].str[:3], level=level_text(followed["exit_level"]))
-    keyed = keyed[keyed["territory"].notna()].reset_index(drop=True)
-    flags = mark_publics(keyed, publics)
+    placed = followed[followed["territory"].notna()].reset_index(drop=True)
+    flags = mark_publics(placed, publics)
+    # From here on ``level`` is the exit level of the course, as in every published key; the person's made the publics.
+    keyed = placed.assign(sector=placed["formacode"].str[:3], level=level_text(placed["exit_level"]))
     parts = [keyed[flags[public]].assign(public=public) for public in PUBLICS]
     long = pd.concat(parts, ignore_index=True)
     weighted = long.assign(k=long["success"] * long["weight"], n=long["weight"])

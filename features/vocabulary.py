@@ -113,7 +113,7 @@ def level_of_lheo(code: str) -> int | None:
     >>> level_of_lheo("4"), level_of_lheo("13"), level_of_lheo("1"), level_of_lheo("")
     (3, 3, None, None)
     """
-    if not code.strip().isdigit():
+    if not code.strip().isdecimal():
         return None
     number = int(code)
     return number - 10 if 11 <= number <= 18 else _LHEO_OLD_LEVELS.get(number)

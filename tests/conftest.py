@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from homes import AS_OF, copy_home
 
 from needs.home import Home
 from needs.params import Params, load_params
-from needs.run.ingest import ingest
 from needs.run.nightly import run_nightly
 from needs.run.pipeline import Inputs, compute, gather
 from needs.store.lake import read_tables
 from needs.twin import draw
 
-AS_OF = "2026-03-31"
 os.environ.setdefault("NEEDS_PSEUDONYM_KEY", "a key for tests only")
 PARAMS = """
 purchase:
@@ -36,13 +33,6 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home.params.write_text(PARAMS, encoding="utf-8")
     draw(home, scale="tiny", seed=1, as_of=pd.Timestamp(AS_OF))
     return home
-
-
-def copy_home(home: Home, to: Path) -> Home:
-    """Copy what a Region would have: parameters and raw files, nothing that a run made."""
-    shutil.copytree(home.raw, to / "data" / "raw")
-    shutil.copy(home.params, to / "params.yaml")
-    return Home(to)
 
 
 @pytest.fixture(scope="session")
@@ -66,10 +56,3 @@ def inputs(ran: Home, params: Params) -> Inputs:
 @pytest.fixture(scope="session")
 def published(inputs: Inputs) -> dict[str, pd.DataFrame]:
     return compute(inputs)
-
-
-def gathered(home: Home, *, settings: tuple[str, ...] = ()) -> Inputs:
-    """Ingest a home and gather its inputs, as the nightly job does."""
-    params = load_params(home.params, settings)
-    arrivals = ingest(home, params.ingest)
-    return gather(read_tables(home.lake), pd.Timestamp(AS_OF), params, rejected=sum(a.rejected for a in arrivals))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import AS_OF, copy_home, gathered
+from homes import AS_OF, copy_home, gathered
 from pandas.testing import assert_frame_equal
 
 from features import facts

@@ -364,7 +364,7 @@ def test_the_figures_of_the_page_are_those_of_the_tables(tables, tmp_path):
 def test_money_adds_up_by_group_and_by_territory(tables):
     bought = conform("lots", tables["lots"])
     whole = totals_of(bought)
-    for group in ("sector_group", "territory_title"):
+    for group in ("sector_group", "territory_title", "formacode_title"):
         spending = gather_rest(spending_by(bought, group, "fr"), "others")
         assert spending["cost_cents"].sum() == whole.cost_cents
         assert spending["places"].sum() == whole.places

@@ -246,9 +246,15 @@ def test_a_row_that_is_not_utf8_is_a_wrong_row(tmp_path, bad):
     assert len(checked.kept) == 1
 
 
+def test_bytes_that_spell_nothing_are_no_latin_1(tmp_path):
+    plain = SIGNAL | {"commentaire": "bois"}
+    checked = read(tmp_path, csv(plain, plain | {"code": "A1101"}).encode().replace(b"A1101", b"\xff\xfe"))
+    assert checked.rejected["reason"].tolist() == ["the row is not valid UTF-8"]
+
+
 def test_a_wrong_number_of_fields_and_an_open_quote_spoil_their_own_row(tmp_path):
-    checked = read(tmp_path, csv(SIGNAL) + '2025;BE\n"2025;BE\n' + csv(SIGNAL | {"code": "A1101"}).split("\n")[1])
-    assert checked.rejected["line"].tolist() == [3, 4]
+    checked = read(tmp_path, csv(SIGNAL) + '2025;BE\n"2025;BE\n2025;"BE\n' + csv(SIGNAL | {"code": "A1101"}).split("\n")[1])
+    assert checked.rejected["line"].tolist() == [3, 4, 5]
     assert checked.rejected["reason"].str.contains("fields, the header 10").all()
     assert checked.kept["code"].tolist() == ["A1101", "H2206"]
 

@@ -59,7 +59,7 @@ def test_typed_territories_never_collide(kind):
     ("code", "level"),
     [("0", None), ("1", None), ("2", 1), ("3", 2), ("4", 3), ("5", 4), ("6", 5), ("7", 6), ("8", 7)]
     + [(str(10 + level), level) for level in range(1, 9)]
-    + [("9", None), ("19", None), ("x", None), ("", None)],
+    + [("9", None), ("19", None), ("x", None), ("", None), ("²", None)],
 )
 def test_lheo_levels(code, level):
     assert vocabulary.level_of_lheo(code) == level

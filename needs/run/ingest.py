@@ -42,7 +42,7 @@ def ingest(home: Home, params: IngestParams) -> list[Arrival]:
 
     All sources are read before the refusals are told, each with its reason, in one error.
     """
-    found = {source: files_of(home.raw / source.name, source) for source in SOURCES.values()}
+    found = {name: files_of(home.raw / name, source) for name, source in SOURCES.items()}
     if not any(found.values()):
         raise InputError(
             f"{home.raw}: there is nothing to read. Drop files into {home.raw}/<source>/ (offers, bmo, catalogue, "
@@ -51,11 +51,11 @@ def ingest(home: Home, params: IngestParams) -> list[Arrival]:
     communes = region_communes(home)
     arrivals: list[Arrival] = []
     faults: list[str] = []
-    for source, files in tqdm(found.items(), desc="reading", unit="source", delay=BAR_AFTER_SECONDS, disable=None):
+    for name, files in tqdm(found.items(), desc="reading", unit="source", delay=BAR_AFTER_SECONDS, disable=None):
         if not files:
             continue
         try:
-            arrivals.append(_load(home, source, communes, params))
+            arrivals.append(_load(home, SOURCES[name], communes, params))
         except InputError as error:
             faults += error.faults
     if faults:
@@ -97,7 +97,7 @@ def _write_rejected(home: Home, source: Source, checked: Checked) -> None:
     path.unlink(missing_ok=True)
     if len(checked.rejected):
         path.parent.mkdir(parents=True, exist_ok=True)
-        checked.rejected.to_csv(path, sep=";", index=False)
+        checked.rejected.sort_values(["file", "line"]).to_csv(path, sep=";", index=False)
 
 
 def _hold_budget(home: Home, source: Source, checked: Checked, params: IngestParams) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -67,9 +68,7 @@ def _figures(run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> dic
     exercise = _exercise(lots, tables["rejected_lots"])
     forecasts = _served(tables["forecasts"], exercise)
     needs = summary.needs_by_territory(forecasts, lots, language)
-    spending = summary.spending_by(lots, "territory_title", language)
     first = summary.first_lots(lots, tables["rankings"], language)
-    others = say("other_territories", language, count=len(spending) - summary.TERRITORIES_SHOWN)
     return {
         "run": run,
         "hashes": (run.params_sha256[:_HASH_SHOWN], run.data_sha256[:_HASH_SHOWN]),
@@ -79,10 +78,7 @@ def _figures(run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> dic
         "totals": summary.totals_of(lots),
         "first_lots": _rows(first),
         "largest": float(first["high"].max()),
-        "spending": {
-            "spending_by_group": _rows(summary.spending_by(lots, "sector_group", language)),
-            "spending_by_territory": _rows(summary.gather_rest(spending, others)),
-        },
+        "spending": {name: _spending(lots, name, language) for name in ("sector_group", "formacode_title", "territory_title")},
         "needs": _rows(needs),
         "needs_total": float(needs["need"].sum()),
         "months": _first_and_last(forecasts["period"], language),
@@ -93,7 +89,7 @@ def _figures(run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> dic
             "lots_short": summary.confidence(lots),
             "rankings_short": summary.confidence(tables["rankings"]),
         },
-        "digest": _rows(digest),
+        "digest": [(*told, [line["message"] for line in lines]) for told, lines in groupby(_rows(digest), key=_heading)],
         "jobs_note": jobs_note(tables["effects"]),
     }
 
@@ -101,6 +97,16 @@ def _figures(run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> dic
 def _rows(frame: pd.DataFrame) -> list[dict[str, object]]:
     texts = {str(name): "" for name in frame.columns if frame[name].dtype == "str"}
     return [{str(name): value for name, value in row.items()} for row in frame.fillna(texts).to_dict("records")]
+
+
+def _heading(line: Mapping[str, object]) -> tuple[object, object]:
+    """Give what lines of the digest that follow each other may share."""
+    return line["severity"], line["topic"]
+
+
+def _spending(lots: pd.DataFrame, group: str, language: str) -> list[dict[str, object]]:
+    spending = summary.spending_by(lots, group, language)
+    return _rows(summary.gather_rest(spending, say("others", language, count=len(spending) - summary.GROUPS_SHOWN)))
 
 
 def _exercise(lots: pd.DataFrame, rejected: pd.DataFrame) -> int | None:

@@ -11,7 +11,7 @@ from needs.show.titles import titled
 
 LOTS_SHOWN = 15
 NEARLY_SHOWN = 8
-TERRITORIES_SHOWN = 12
+GROUPS_SHOWN = 12
 OCCUPATIONS_SHOWN = 3
 GRADES = ("A", "B", "C", "D")
 
@@ -62,14 +62,15 @@ def first_lots(lots: pd.DataFrame, rankings: pd.DataFrame, language: str) -> pd.
 
 
 def nearly_bought(rejected: pd.DataFrame, language: str) -> pd.DataFrame:
-    """Take the rejected lots whose price is nearest to the one that would buy them. One row per lot."""
+    """Take the rejected lots whose price stands least above the one that would buy them. One row per lot."""
     price = rejected["cost_cents"].astype("float64") / 100 / rejected["places"].astype("float64")
-    near = rejected.assign(price_eur=price, excess=price / rejected["tipping_point"]).dropna(subset=["excess"])
+    priced = rejected.assign(price_eur=price, excess=price / rejected["tipping_point"])
+    near = priced[priced["excess"] > 1]
     return titled(near.sort_values(["excess", "lot_id"]).head(NEARLY_SHOWN), language)
 
 
 def spending_by(lots: pd.DataFrame, group: str, language: str) -> pd.DataFrame:
-    """Add up money and places, the largest budget first. One row per ``sector_group`` or ``territory_title``."""
+    """Add up money and places, the largest budget first. One row per title or sector group."""
     groups = titled(lots, language).groupby(group, as_index=False)
     added = groups.agg(cost_cents=("cost_cents", "sum"), places=("places", "sum"), lots=("places", "size"))
     ordered = added.rename(columns={group: "name"}).sort_values(["cost_cents", "name"], ascending=[False, True])
@@ -78,11 +79,11 @@ def spending_by(lots: pd.DataFrame, group: str, language: str) -> pd.DataFrame:
 
 def gather_rest(spending: pd.DataFrame, name: str) -> pd.DataFrame:
     """Keep the largest groups and add the others up under one name. One row per group shown."""
-    rest = spending.iloc[TERRITORIES_SHOWN:]
+    rest = spending.iloc[GROUPS_SHOWN:]
     if len(rest) < 2:
         return spending
     sums = rest[["cost_cents", "places", "lots", "share"]].sum().to_frame().T
-    return pd.concat([spending.head(TERRITORIES_SHOWN), sums.assign(name=name)], ignore_index=True)
+    return pd.concat([spending.head(GROUPS_SHOWN), sums.assign(name=name)], ignore_index=True)
 
 
 def needs_by_territory(forecasts: pd.DataFrame, lots: pd.DataFrame, language: str) -> pd.DataFrame:

@@ -192,8 +192,8 @@ def _seasons(atoms: pd.DataFrame, occupations: pd.DataFrame, months: pd.PeriodIn
 def _supply(level: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """Say in which occupation the people of each atom look for work: near the need, never at it. Rows sum to 1."""
     rng = stream(seed, "supply")
-    common: NDArray[np.float64] = rng.lognormal(0, 0.5, level.shape[1])
-    wanted = level**0.85 * common[None, :] * rng.lognormal(0, 0.3, level.shape)
+    common = rng.lognormal(0, 0.5, (1, level.shape[1]))
+    wanted = level**0.85 * common * rng.lognormal(0, 0.3, level.shape)
     return np.asarray(wanted / wanted.sum(axis=1, keepdims=True))
 
 
