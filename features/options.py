@@ -11,7 +11,8 @@ def list_options(purchases: pd.DataFrame) -> pd.DataFrame:
     """List what the Region knows how to buy. One row per sector, action_type, exit level.
 
     ``formacode``, ``certifinfo`` and ``entry_level`` are those most often bought (ties: the first code); price, hours,
-    group sizes and places of a session are medians of the lots; ``risk`` is the share of lots that found no bidder.
+    group sizes and places of a session are medians of the lots; ``risk`` is the share of lots that found no bidder;
+    ``busiest`` counts the sessions of its busiest year, all the providers have shown they can run.
     """
     lots = purchases[(purchases["places"] > 0) & (purchases["sessions"] > 0)]
     lots = lots.assign(
@@ -29,7 +30,8 @@ def list_options(purchases: pd.DataFrame) -> pd.DataFrame:
     usual = lots.groupby([*OPTION, "formacode", "certification", "entry"], as_index=False)[["places"]].sum()
     usual = usual.sort_values([*OPTION, "places", "formacode", "certification"], ascending=[True] * 3 + [False, True, True])
     usual = usual.drop_duplicates(OPTION).drop(columns="places").rename(columns={"entry": "entry_level"})
-    shares = pd.DataFrame({"risk": grouped["failed"].mean(), "lots": grouped.size().astype(float)})
+    years = lots.groupby([*OPTION, "exercise"])["sessions"].sum()
+    shares = pd.DataFrame({"risk": grouped["failed"].mean(), "busiest": years.groupby(OPTION).max().astype(float)})
     options = usual.merge(numbers.join(shares).reset_index(), on=OPTION, how="inner", validate="one_to_one")
     return _whole_groups(options[options["place_eur"] > 0]).sort_values(OPTION, ignore_index=True)
 

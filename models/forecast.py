@@ -33,15 +33,17 @@ class LastValue(BaseEstimator):
 class SeasonalNaive(BaseEstimator):
     """Each month will be as the same month of the last year observed.
 
-    The 80 % interval is value ± 1.28 · √(φ · level), where level is halfway between the forecast and the monthly mean of the
-    last year (so that a month without a position is not taken for certain), and φ = Σ(y_t − y_{t−lag})² ÷ Σ(y_t + y_{t−lag})/2 is the overdispersion of the method's own errors over the
-    last year, measured territory by territory, and apart for the first year ahead and those after (never less).
+    The 80 % interval is value ± 1.28 · √(φ · level). The level is halfway between the forecast and the monthly mean of the
+    last year, so that a month without a position is not taken for certain. φ = Σ(y_t − y_{t−lag})² ÷ Σ(y_t + y_{t−lag})/2 is
+    the overdispersion of the method's own errors over the last year, measured territory by territory, and apart for the
+    first year ahead and those after (never less).
     A territory's forecast rests on its own series alone.
     """
 
     def fit(self, frame: pd.DataFrame) -> SeasonalNaive:
         """Learn the last year and the size of past errors. Reads one row per territory, occupation, period."""
-        wide = frame.set_index([*SERIES, "period"])["value"].unstack("period").sort_index(axis=1)  # noqa: PD010  # no aggregate
+        series = frame.set_index([*SERIES, "period"])["value"]
+        wide = series.unstack("period").sort_index(axis=1)  # noqa: PD010  # nothing is aggregated
         self.last_ = str(frame["period"].max()) if len(frame) else ""
         months = list(reversed(_months_after(self.last_, -2 * YEAR))) if len(frame) else []
         self.series_ = wide.index

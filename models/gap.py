@@ -62,11 +62,12 @@ def _estimate_gap(frame: pd.DataFrame, limits: GradeLimits) -> pd.DataFrame:
 
 
 def yearly_gap(needs: pd.DataFrame) -> pd.DataFrame:
-    """Add up the months served. One row per territory, sector, level: gap, gap_low, gap_high, need, n.
+    """Add up the months served. One row per territory, sector, level: gap, gap_low, gap_high, need.
 
-    Months add up linearly in their bounds (a bad year is bad in every month): a cautious interval.
+    Half-widths of months add in quadrature, as independent errors do.
     """
-    named = needs.rename(columns={"value": "gap", "low": "gap_low", "high": "gap_high"})
-    sums = named.groupby(["territory", "sector", "level"], as_index=False)[["gap", "gap_low", "gap_high", "need"]].sum()
-    counts = named.groupby(["territory", "sector", "level"], as_index=False)["n"].max()
-    return sums.merge(counts, on=["territory", "sector", "level"], how="inner", validate="one_to_one")
+    cells = ["territory", "sector", "level"]
+    widths = needs.assign(below=(needs["value"] - needs["low"]) ** 2, above=(needs["high"] - needs["value"]) ** 2)
+    sums = widths.groupby(cells, as_index=False)[["value", "need", "below", "above"]].sum().rename(columns={"value": "gap"})
+    bounds = {"gap_low": sums["gap"] - np.sqrt(sums["below"]), "gap_high": sums["gap"] + np.sqrt(sums["above"])}
+    return sums.assign(**bounds).drop(columns=["below", "above"])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import math
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import pandas as pd
@@ -34,6 +36,13 @@ class PurchaseParams(Section):
     exercise: int | None = param(None, "year bought for; empty: the one after as_of", unit="year", ge=2000, le=2099)
     envelopes: tuple[Envelope, ...] = param((Envelope(name="base", amount_eur=2_000_000),), "the budgets, spent in this order")
     rules: tuple[str, ...] = param((), "floors, ceilings, change limits and reserves by name; none can be stated yet")
+    provider_growth: float = param(
+        1.25,
+        "sessions of a kind bought at most, for one of its busiest year: what providers can run",
+        unit="ratio",
+        ge=1,
+        le=10,
+    )
     smallest_worth: float = param(0.01, "a place worth less than this is not bought", unit="jobs", ge=0, le=1)
 
     @field_validator("rules")
@@ -57,6 +66,8 @@ class _Option:
     """What the choice needs to know of one option of one territory."""
 
     pool: tuple[str, str, str]
+    kind: tuple[str, str, str]
+    capacity: int
     group: int
     place_cents: int
     success: float
@@ -87,68 +98,82 @@ def served_months(exercise: int) -> list[str]:
 def plan_purchase(
     ranked: pd.DataFrame, chain: pd.DataFrame, exercise: int, params: PurchaseParams, limits: GradeLimits
 ) -> Plan:
-    """Spend the envelopes. One row per lot; a lot is an option of a territory in one envelope, over its sessions."""
+    """Spend the envelopes. One row per lot; a lot is an option of a territory in one envelope, over its sessions.
+
+    What is not bought is told as the one session it would have been, with the reason why not and, where only money lacked,
+    the price of a place that would have bought it.
+    """
     ranked = ranked.reset_index(drop=True)
-    options = _read_options(ranked)
     finishing = float(chain["fill"].iloc[0]) * float(chain["completion"].iloc[0])
-    bought = _spend(options, finishing, params)
+    bought, stopped = _spend(_read_options(ranked, params), finishing, params)
     cutoff = float(bought["last_ratio"].min()) if len(bought) else 0.0
     lots = _describe(ranked.loc[bought["option"]].reset_index(drop=True), bought, exercise, params)
-    offered = ranked[~ranked.index.isin(bought["option"])].reset_index(drop=True)
-    single = pd.DataFrame(
-        {"envelope": "", "sessions": 1, "jobs": offered["value"] * offered["group"], "marginal": offered["value"]},
-        index=offered.index,
-    )
-    rejected = _describe(offered, single, exercise, params).assign(reason=_why_not(offered, params))
-    return Plan(_settle(lots, cutoff, limits), _settle(rejected, cutoff, limits))
+    left = stopped[~stopped["option"].isin(bought["option"])].reset_index(drop=True)
+    offered = _describe(ranked.loc[left["option"]].reset_index(drop=True), left, exercise, params)
+    rejected = _settle(offered.assign(reason=left["reason"]), cutoff, limits)
+    buyable = rejected["reason"] == "envelope_spent"
+    return Plan(_settle(lots, cutoff, limits), rejected.assign(tipping_point=rejected["tipping_point"].where(buyable)))
 
 
-def _read_options(ranked: pd.DataFrame) -> list[_Option]:
+def _read_options(ranked: pd.DataFrame, params: PurchaseParams) -> list[_Option]:
+    """Read one option per row."""
     pools = zip(ranked["territory"], ranked["sector"], ranked["level"], ranked["action_type"], strict=True)
-    numbers = ranked[["group", "place_eur", "fill", "rate", "gap", "need"]].fillna(0.0).to_numpy(dtype="float64")
+    numbers = ranked[["busiest", "group", "place_eur", "fill", "rate", "gap", "need"]].fillna(0.0).to_numpy(dtype="float64")
     return [
         _Option(
             (territory, "", "") if kind in GENERAL else (territory, sector, level),
+            (sector, kind, level),
+            math.ceil(busiest * params.provider_growth),
             int(group),
             round(price * 100),
             fill * rate,
             gap,
             need,
         )
-        for (territory, sector, level, kind), (group, price, fill, rate, gap, need) in zip(pools, numbers, strict=True)
+        for (territory, sector, level, kind), (busiest, group, price, fill, rate, gap, need) in zip(pools, numbers, strict=True)
     ]
 
 
-def _spend(options: list[_Option], finishing: float, params: PurchaseParams) -> pd.DataFrame:
-    """Buy session after session. One row per option, envelope: sessions, jobs, worth and worth per cent of the last."""
+def _spend(options: list[_Option], finishing: float, params: PurchaseParams) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Buy session after session. One row per option, envelope bought; then one per option, with why it was left there."""
     left = {envelope.name: round(envelope.amount_eur * 100) for envelope in params.envelopes}
-    trained: dict[tuple[str, str, str], float] = {}
+    trained: defaultdict[tuple[str, str, str], float] = defaultdict(float)
+    run: Counter[tuple[str, str, str]] = Counter()
     rows: dict[tuple[int, str], tuple[int, float, float, float]] = {}
+    stopped: list[tuple[int, str]] = []
 
     def next_worth(i: int) -> float:
-        option = options[i]
-        return option.worth(trained.get(option.pool, 0.0) + option.group * finishing / 2)
+        return options[i].worth(trained[options[i].pool] + options[i].group * finishing / 2)
 
     queue = [(-next_worth(i) / option.place_cents, i) for i, option in enumerate(options) if option.place_cents > 0]
     heapq.heapify(queue)
     while queue:
         promised, i = heapq.heappop(queue)
         option, worth = options[i], next_worth(i)
-        if worth < params.smallest_worth:
-            continue
         if worth / option.place_cents < -promised:  # its pool was served meanwhile: let the others pass first
             heapq.heappush(queue, (-worth / option.place_cents, i))
             continue
         envelope = next((name for name, cents in left.items() if cents >= option.session_cents), None)
-        if envelope is None:
-            continue
-        left[envelope] -= option.session_cents
-        sessions, jobs, _, _ = rows.get((i, envelope), (0, 0.0, 0.0, 0.0))
-        rows[i, envelope] = (sessions + 1, jobs + worth * option.group, worth, worth / option.place_cents)
-        trained[option.pool] = trained.get(option.pool, 0.0) + option.group * finishing
-        heapq.heappush(queue, (-next_worth(i) / option.place_cents, i))
-    table = [(i, envelope, *numbers) for (i, envelope), numbers in sorted(rows.items())]
-    return pd.DataFrame(table, columns=["option", "envelope", "sessions", "jobs", "marginal", "last_ratio"])
+        if worth < params.smallest_worth:
+            open_place = option.worth(trained[option.pool]) >= params.smallest_worth
+            stopped.append((i, "no_whole_session" if open_place else "no_gap_left"))
+        elif run[option.kind] >= option.capacity:
+            stopped.append((i, "provider_capacity"))
+        elif envelope is None:
+            stopped.append((i, "envelope_spent"))
+        else:
+            left[envelope] -= option.session_cents
+            sessions, jobs, _, _ = rows.get((i, envelope), (0, 0.0, 0.0, 0.0))
+            rows[i, envelope] = (sessions + 1, jobs + worth * option.group, worth, worth / option.place_cents)
+            trained[option.pool] += option.group * finishing
+            run[option.kind] += 1
+            heapq.heappush(queue, (-next_worth(i) / option.place_cents, i))
+    bought = [(i, envelope, *numbers) for (i, envelope), numbers in sorted(rows.items())]
+    alone = [(i, "", 1, next_worth(i) * options[i].group, next_worth(i), reason) for i, reason in sorted(stopped)]
+    return (
+        pd.DataFrame(bought, columns=["option", "envelope", "sessions", "jobs", "marginal", "last_ratio"]),
+        pd.DataFrame(alone, columns=["option", "envelope", "sessions", "jobs", "marginal", "reason"]),
+    )
 
 
 def _describe(ranked: pd.DataFrame, bought: pd.DataFrame, exercise: int, params: PurchaseParams) -> pd.DataFrame:
@@ -205,14 +230,6 @@ def _lot_ids(lots: pd.DataFrame) -> list[str]:
             lots["exercise"], lots["territory"], lots["formacode"], keys, strict=True
         )
     ]
-
-
-def _why_not(offered: pd.DataFrame, params: PurchaseParams) -> pd.Series[str]:
-    """Say in a code why nothing was bought of an option. Same rows."""
-    purse = max((envelope.amount_eur for envelope in params.envelopes), default=0.0)
-    reason = pd.Series("envelope_spent", index=offered.index, dtype="str")
-    reason = reason.mask(offered["place_eur"] * offered["group"] > purse, "no_whole_session")
-    return reason.mask(~(offered["value"] >= params.smallest_worth), "no_gap_left")
 
 
 def _settle(lots: pd.DataFrame, cutoff: float, limits: GradeLimits) -> pd.DataFrame:

@@ -75,7 +75,7 @@ def _worth_of(
     """Gather what makes the worth. One row per territory, option."""
     territories = pd.DataFrame({"territory": sorted(set(gaps["territory"]) | set(eligible["territory"]))}, dtype="str")
     rows = territories.merge(options, how="cross").merge(
-        gaps.drop(columns="n"), on=["territory", "sector", "level"], how="left", validate="many_to_one"
+        gaps, on=["territory", "sector", "level"], how="left", validate="many_to_one"
     )
     rows = rows.merge(eligible, on="territory", how="left", validate="many_to_one")
     general = rows["action_type"].isin(GENERAL)

@@ -87,7 +87,12 @@ def test_metrics_of_known_answers() -> None:
 # --- needs of sectors ---
 
 LINKS = pd.DataFrame(
-    {"occupation": ["A1101", "A1101", "B1101"], "sector": ["210", "230", "230"], "level": ["3", "3", ""], "weight": [0.25, 0.75, 1.0]}
+    {
+        "occupation": ["A1101", "A1101", "B1101"],
+        "sector": ["210", "230", "230"],
+        "level": ["3", "3", ""],
+        "weight": [0.25, 0.75, 1.0],
+    }
 )
 
 
@@ -98,7 +103,9 @@ def test_mass_is_preserved_from_occupations_to_sectors(values: list[float]) -> N
 
 
 def test_the_gap_is_need_less_supply_less_what_is_under_way() -> None:
-    forecasts = pd.DataFrame({"territory": "BE4441", "occupation": ["A1101", "B1101"], "period": "2027-07", "need": [8.0, 2.0], "n": 50.0})
+    forecasts = pd.DataFrame(
+        {"territory": "BE4441", "occupation": ["A1101", "B1101"], "period": "2027-07", "need": [8.0, 2.0], "n": 50.0}
+    )
     forecasts = forecasts.assign(need_low=forecasts["need"] - 3, need_high=forecasts["need"] + 4)
     supply = pd.DataFrame({"territory": ["BE4441"], "occupation": ["A1101"], "supply": [4.0]})
     way = pd.DataFrame({"territory": "BE4441", "sector": ["230"], "level": ["3"], "period": ["2027-07"], "under_way": [1.5]})
@@ -140,7 +147,7 @@ def test_a_pooled_rate_moves_to_the_local_one_as_n_grows() -> None:
 # --- ranking and plan ---
 
 
-def _options(count: int = 3) -> pd.DataFrame:
+def _options(count: int = 3, busiest: float = 1000.0) -> pd.DataFrame:
     sectors = ["230", "312", "344"][:count]
     return pd.DataFrame(
         {
@@ -156,14 +163,16 @@ def _options(count: int = 3) -> pd.DataFrame:
             "place_eur": [3000.0, 2500.5, 3500.0][:count],
             "hours": 400.0,
             "risk": 0.1,
-            "lots": 4.0,
+            "busiest": busiest,
         }
     )
 
 
-def _ranked(gap: list[float] | None = None) -> pd.DataFrame:
-    gaps = pd.DataFrame({"territory": "BE4441", "sector": ["230", "312", "344"], "level": "3", "gap": gap or [60.0, 40.0, 30.0]})
-    gaps = gaps.assign(gap_low=gaps["gap"] - 10, gap_high=gaps["gap"] + 10, need=100.0, n=50.0)
+def _ranked(gap: list[float] | None = None, busiest: float = 1000.0) -> pd.DataFrame:
+    gaps = pd.DataFrame(
+        {"territory": "BE4441", "sector": ["230", "312", "344"], "level": "3", "gap": gap or [60.0, 40.0, 30.0]}
+    )
+    gaps = gaps.assign(gap_low=gaps["gap"] - 10, gap_high=gaps["gap"] + 10, need=100.0)
     rates = pd.DataFrame(
         {
             "territory": "BE4441", "sector": ["230", "312", "344"], "action_type": "certification", "level": "3",
@@ -172,7 +181,7 @@ def _ranked(gap: list[float] | None = None) -> pd.DataFrame:
         }
     )  # fmt: skip
     people = pd.DataFrame({"territory": ["BE4441"], "people": [500]})
-    return rank_options(_options(), gaps, people, rates, CHAIN, RankingParams(), LIMITS)
+    return rank_options(_options(busiest=busiest), gaps, people, rates, CHAIN, RankingParams(), LIMITS)
 
 
 def _plan(amount: float, gap: list[float] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -187,7 +196,7 @@ def test_worth_is_fill_times_rate_times_what_is_still_open() -> None:
     assert told.loc["230", "cost_per_job_eur"] == pytest.approx(3000 / (0.8 * 0.5 * 0.6))
     assert told.sort_values("cost_per_job_eur")["rank"].tolist() == [1, 2, 3]
     reasons = json.loads(told.loc["344", "reasons"])
-    assert [code for code, _ in reasons][0] == "need_covered"
+    assert reasons[0][0] == "need_covered"
 
 
 def test_no_gap_is_worth_nothing_and_ranks_last() -> None:
@@ -229,6 +238,22 @@ def test_money_enough_is_not_spent_on_what_is_worth_nothing() -> None:
     lots, rejected = _plan(1e9, [60.0, -5.0, 30.0])
     assert lots["cost_cents"].sum() < 1e9
     assert rejected.set_index("sector")["reason"].to_dict() == {"312": "no_gap_left"}
+
+
+@given(st.floats(1, 4), st.floats(1, 4))
+@settings(max_examples=20, deadline=None)
+def test_no_kind_of_training_is_bought_beyond_what_providers_can_run(busiest: float, growth: float) -> None:
+    params = PurchaseParams(envelopes=(Envelope(name="base", amount_eur=1e7),), provider_growth=growth)
+    lots = plan_purchase(_ranked(busiest=np.floor(busiest)), CHAIN, 2027, params, LIMITS).lots
+    assert (lots.groupby("sector")["sessions"].sum() <= np.ceil(np.floor(busiest) * growth)).all()
+
+
+def test_what_money_alone_kept_out_is_bought_at_its_tipping_price() -> None:
+    lots, rejected = _plan(3000 * 10)
+    assert len(lots) == 1
+    told = rejected.set_index("sector")
+    assert (told["reason"] == "envelope_spent").all()
+    assert (told["tipping_point"] < told["cost_cents"] / told["places"] / 100).all()
 
 
 def test_a_lot_keeps_its_name_from_one_run_to_the_next() -> None:
@@ -311,12 +336,18 @@ def test_seats_are_never_promised_twice(people: int, courses: int, uptake: float
     assert (loads["expected_load"] <= loads["seats"].astype(float) + 1e-9).all()
     ranks = proposed.groupby("person")["rank"].apply(list)
     assert all(rank == list(range(1, len(rank) + 1)) for rank in ranks)
-    assert set(map(tuple, proposed[["person", "session"]].to_numpy())) <= set(map(tuple, pairs[["person", "session"]].to_numpy()))
+    assert set(map(tuple, proposed[["person", "session"]].to_numpy())) <= set(
+        map(tuple, pairs[["person", "session"]].to_numpy())
+    )
 
 
 def test_the_last_seat_goes_to_whom_public_policy_puts_first() -> None:
-    people = _people(2).assign(opposition=False, latitude=48.5, longitude=7.5, mobility_km=30.0, available=pd.NaT, priority=[0, 3])
-    course = _courses(1).assign(seats=1, latitude=48.5, longitude=7.5, publics="", entry_level_binds=False, permanent=True, starts=pd.NaT)
+    people = _people(2).assign(
+        opposition=False, latitude=48.5, longitude=7.5, mobility_km=30.0, available=pd.NaT, priority=[0, 3]
+    )
+    course = _courses(1).assign(
+        seats=1, latitude=48.5, longitude=7.5, publics="", entry_level_binds=False, permanent=True, starts=pd.NaT
+    )
     params = MatchingParams(uptake=1.0)
     pairs = find_candidates(people, course, AS_OF, params).pairs
     assert len(pairs) == 2
@@ -334,8 +365,12 @@ def test_the_last_seat_goes_to_whom_public_policy_puts_first() -> None:
     ],
 )
 def test_the_nearest_miss_names_the_one_barrier(change: dict[str, object], miss: str) -> None:
-    person = _people(1).assign(opposition=False, level=3, latitude=48.5, longitude=7.5, mobility_km=20.0, available=pd.NaT, detenus=False)
-    course = _courses(1).assign(latitude=48.5, longitude=7.5, publics="", entry_level_binds=False, permanent=True, starts=pd.NaT)
+    person = _people(1).assign(
+        opposition=False, level=3, latitude=48.5, longitude=7.5, mobility_km=20.0, available=pd.NaT, detenus=False
+    )
+    course = _courses(1).assign(
+        latitude=48.5, longitude=7.5, publics="", entry_level_binds=False, permanent=True, starts=pd.NaT
+    )
     assert len(find_candidates(person, course, AS_OF, MatchingParams()).pairs) == 1
     told = find_candidates(person, course.assign(**change), AS_OF, MatchingParams())
     assert told.pairs.empty
@@ -343,7 +378,9 @@ def test_the_nearest_miss_names_the_one_barrier(change: dict[str, object], miss:
 
 
 def test_an_unknown_level_passes_to_be_checked() -> None:
-    person = _people(1).assign(opposition=False, level=pd.array([None], dtype="Int64"), latitude=48.5, longitude=7.5, mobility_km=20.0)
+    person = _people(1).assign(
+        opposition=False, level=pd.array([None], dtype="Int64"), latitude=48.5, longitude=7.5, mobility_km=20.0
+    )
     course = _courses(1).assign(latitude=48.5, longitude=7.5, publics="", entry_level=4, entry_level_binds=True, permanent=True)
     pairs = find_candidates(person, course, AS_OF, MatchingParams()).pairs
     assert pairs["level_unknown"].tolist() == [True]

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 
 import pandas as pd
-from features.places import place
 from tqdm import tqdm
 
 from features import facts
 from features.contracts import Checked
+from features.places import place
 from features.sources import SOURCES, Source, files_of
 from features.sources.ours import read_table
 from features.tables import TERRITORIES
