@@ -6,6 +6,7 @@ Worth says what a place brings; it knows nothing of envelopes, which belong to :
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -34,21 +35,23 @@ def absorption(gap: pd.Series[float], need: pd.Series[float], finishers: pd.Seri
     return ((gap - finishers) / need.where(need > 0)).clip(0.0, 1.0).fillna(0.0)
 
 
-def rank_options(
-    options: pd.DataFrame,
-    gaps: pd.DataFrame,
-    eligible: pd.DataFrame,
-    outcomes: pd.DataFrame,
-    chain: pd.DataFrame,
-    params: RankingParams,
-    limits: GradeLimits,
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Known:
+    """What the ranking sets against the gaps: the options, the people below level 4, past outcomes, the chain of a seat."""
+
+    options: pd.DataFrame
+    eligible: pd.DataFrame
+    outcomes: pd.DataFrame
+    chain: pd.DataFrame
+
+
+def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits: GradeLimits) -> pd.DataFrame:
     """Rank in each territory what can be bought. One row per territory, sector, action_type, level.
 
     worth of a place = fill × rate of durable work after exit × share of recruitments still open. ``rank`` 1 is the lowest
     cost per job of its territory; an option worth nothing comes last and has no cost per job.
     """
-    rows = _worth_of(options, gaps, eligible, outcomes, chain, params)
+    rows = _with_rates(_open_shares(gaps, known), known.outcomes, params.horizon_months)
     estimates = write_estimate(
         rows,
         value=rows["fill"] * rows["rate"] * rows["open"],
@@ -64,32 +67,18 @@ def rank_options(
     return ranked.assign(reasons=_reasons(ranked)).sort_values(KEY, ignore_index=True)
 
 
-def _worth_of(
-    options: pd.DataFrame,
-    gaps: pd.DataFrame,
-    eligible: pd.DataFrame,
-    outcomes: pd.DataFrame,
-    chain: pd.DataFrame,
-    params: RankingParams,
-) -> pd.DataFrame:
-    """Gather what makes the worth. One row per territory, option."""
-    territories = pd.DataFrame({"territory": sorted(set(gaps["territory"]) | set(eligible["territory"]))}, dtype="str")
-    rows = territories.merge(options, how="cross").merge(
-        gaps, on=["territory", "sector", "level"], how="left", validate="many_to_one"
-    )
-    rows = rows.merge(eligible, on="territory", how="left", validate="many_to_one")
+def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
+    """Say which share of the need each option finds open. One row per territory, option."""
+    territories = pd.DataFrame({"territory": sorted(set(gaps["territory"]) | set(known.eligible["territory"]))}, dtype="str")
+    rows = territories.merge(known.options, how="cross")
+    rows = rows.merge(gaps, on=["territory", "sector", "level"], how="left", validate="many_to_one")
+    rows = rows.merge(known.eligible, on="territory", how="left", validate="many_to_one")
     general = rows["action_type"].isin(GENERAL)
     people = rows["people"].fillna(0).astype("float64")
-    rows = rows.assign(need=rows["need"].fillna(0.0).mask(general, people))
-    for bound in ("gap", "gap_low", "gap_high"):
-        rows[bound] = rows[bound].fillna(0.0).mask(general, people)
-    rows = rows.assign(
-        open=absorption(rows["gap"], rows["need"]),
-        open_low=absorption(rows["gap_low"], rows["need"]),
-        open_high=absorption(rows["gap_high"], rows["need"]),
-        fill=float(chain["fill"].iloc[0]),
-    )
-    return _with_rates(rows, outcomes, params.horizon_months)
+    bounds = ("gap", "gap_low", "gap_high")
+    filled = {name: rows[name].fillna(0.0).mask(general, people) for name in ("need", *bounds)}
+    opened = {name.replace("gap", "open"): absorption(filled[name], filled["need"]) for name in bounds}
+    return rows.assign(**filled, **opened, fill=float(known.chain["fill"].iloc[0]))
 
 
 def _with_rates(rows: pd.DataFrame, outcomes: pd.DataFrame, horizon: int) -> pd.DataFrame:

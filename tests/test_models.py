@@ -20,7 +20,7 @@ from models.gap import sector_needs, to_sectors
 from models.matching import MatchingParams, find_candidates, session_loads, share_seats
 from models.metrics import interval_coverage, wape
 from models.purchase import Envelope, PurchaseParams, plan_purchase
-from models.ranking import RankingParams, absorption, rank_options
+from models.ranking import Known, RankingParams, absorption, rank_options
 
 LIMITS = GradeParams().limits()
 AS_OF = pd.Timestamp("2026-03-31")
@@ -181,7 +181,7 @@ def _ranked(gap: list[float] | None = None, busiest: float = 1000.0) -> pd.DataF
         }
     )  # fmt: skip
     people = pd.DataFrame({"territory": ["BE4441"], "people": [500]})
-    return rank_options(_options(busiest=busiest), gaps, people, rates, CHAIN, RankingParams(), LIMITS)
+    return rank_options(gaps, Known(_options(busiest=busiest), people, rates, CHAIN), RankingParams(), LIMITS)
 
 
 def _plan(amount: float, gap: list[float] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:

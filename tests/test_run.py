@@ -20,7 +20,7 @@ from features.demand import count_positions
 from features.tables import CONTRACT, Tables
 from features.vocabulary import InputError
 from models.gap import yearly_gap
-from models.ranking import rank_options
+from models.ranking import Known, rank_options
 from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.forecasts import add_up_levels, forecast_territory
@@ -113,15 +113,13 @@ def test_the_ranking_of_a_territory_rests_on_it_alone(inputs: Inputs, published:
     gaps = yearly_gap(published["sector_needs"])
     limits = inputs.params.features.grades.limits()
     for territory, expected in published["rankings"].groupby("territory"):
-        told = rank_options(
+        known = Known(
             features.options,
-            gaps[gaps["territory"] == territory],
             features.eligible[features.eligible["territory"] == territory],
             features.outcomes[features.outcomes["territory"].isin([territory, "R44"])],
             features.chain,
-            inputs.params.ranking,
-            limits,
         )
+        told = rank_options(gaps[gaps["territory"] == territory], known, inputs.params.ranking, limits)
         assert_frame_equal(told[expected.columns], expected.reset_index(drop=True))
 
 

@@ -17,14 +17,13 @@ import pandas as pd
 
 from features import facts
 from features.build import Features, build_features
-from features.contracts import GradeLimits
 from features.outcomes import publishable
 from features.tables import Tables
 from features.vocabulary import months_to
 from models.gap import sector_needs, yearly_gap
 from models.matching import Candidates, find_candidates, session_loads, share_seats, tell_recommendations
 from models.purchase import plan_purchase, served_months
-from models.ranking import rank_options
+from models.ranking import Known, rank_options
 from needs.params import Params
 from needs.run.batch import for_each_territory
 from needs.run.code import code_version
@@ -78,49 +77,34 @@ def _step(name: str) -> Iterator[dict[str, int]]:
 
 def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
     """Compute every published table. Each frame's row is said in the function that makes it."""
-    params, limits = inputs.params, inputs.params.features.grades.limits()
+    params, limits, links = inputs.params, inputs.params.features.grades.limits(), facts.occupation_sectors()
     with _step("features") as rows:
         features = build_features(inputs.tables, inputs.as_of, params.features)
         rows |= {"offer versions in": len(inputs.tables.offers), "months of series": len(features.panel)}
     with _step("forecasts") as rows:
         forecasts = forecast(features, inputs)
+        rows |= {"months of series in": len(features.panel), "rows": len(forecasts)}
+    with _step("backtest") as rows:
         judged = judge_forecasts(features.panel, params.forecast)
-        rows |= {"series in": len(features.panel), "rows": len(forecasts)}
+        rows |= {"origins": judged["origin"].nunique()}
     with _step("needs of sectors") as rows:
-        needs = needs_of_bassins(forecasts, features, inputs, limits)
+        needs = needs_of_bassins(forecasts, features, links, inputs)
         rows |= {"forecasts in": len(forecasts), "rows": len(needs)}
     with _step("ranking") as rows:
-        ranked = rank_options(
-            features.options,
-            yearly_gap(needs),
-            features.eligible,
-            features.outcomes,
-            features.chain,
-            params.ranking,
-            limits,
-        )
+        known = Known(features.options, features.eligible, features.outcomes, features.chain)
+        ranked = rank_options(yearly_gap(needs), known, params.ranking, limits)
         rows |= {"options in": len(features.options), "rows": len(ranked)}
     with _step("plan") as rows:
         plan = plan_purchase(ranked, features.chain, inputs.exercise, params.purchase, limits)
         rows |= {"options in": len(ranked), "lots": len(plan.lots), "not bought": len(plan.rejected)}
     with _step("matches") as rows:
-        candidates = match(features, inputs)
-        proposed = share_seats(candidates.pairs, _seats(features.courses), params.matching)
-        loads = session_loads(proposed, features.courses, params.matching)
-        rows |= {"people in": len(features.people), "courses in": len(features.courses), "proposed": len(proposed)}
+        matched = match(features, links, inputs)
+        rows |= {"people in": len(features.people), "courses in": len(features.courses)}
+        rows |= {"proposed": len(matched["recommendations"])}
     outcomes = publishable(features.outcomes, params.privacy.smallest_cell)
-    tables = {
-        "forecasts": forecasts,
-        "sector_needs": needs,
-        "outcomes": outcomes,
-        "rankings": ranked,
-        "lots": plan.lots,
-        "rejected_lots": plan.rejected,
-        "recommendations": tell_recommendations(proposed, loads),
-        "session_loads": loads,
-        "unmet": count_unmet(features.people, candidates, proposed, facts.occupation_sectors(), params.privacy.smallest_cell),
-    }
-    digested = Digested(inputs.tables, features, tables, judged, inputs.rejected, inputs.exercise, facts.occupation_sectors())
+    tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
+    tables |= {"lots": plan.lots, "rejected_lots": plan.rejected}
+    digested = Digested(inputs.tables, features, tables, judged, inputs.rejected, inputs.exercise, links)
     tables["digest"] = write_digest(digested, params)
     published = {name: _published_columns(name, frame) for name, frame in tables.items()}
     hold_gates(published, features.people, params)
@@ -135,25 +119,32 @@ def forecast(features: Features, inputs: Inputs) -> pd.DataFrame:
     return forecast_levels(features, horizon, inputs.params, inputs.params.features.grades.limits())
 
 
-def needs_of_bassins(forecasts: pd.DataFrame, features: Features, inputs: Inputs, limits: GradeLimits) -> pd.DataFrame:
+def needs_of_bassins(forecasts: pd.DataFrame, features: Features, links: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
     """Set need against supply in each bassin, over the months served. One row per territory, sector, level, period."""
     served = forecasts[forecasts["territory"].str.startswith("BE") & forecasts["period"].isin(served_months(inputs.exercise))]
     supply = features.supply.groupby(["territory", "occupation"], as_index=False)[["supply"]].sum()
     keys = ["territory", "sector", "level", "period"]
     under_way = features.under_way.groupby(keys, as_index=False)[["under_way"]].sum()
-    return sector_needs(served, facts.occupation_sectors(), supply, under_way, limits)
+    return sector_needs(served, links, supply, under_way, inputs.params.features.grades.limits())
 
 
-def match(features: Features, inputs: Inputs) -> Candidates:
-    """Find candidates territory by territory. One row per person, session, and one per person without any."""
-    task = partial(find_candidates, courses=features.courses, as_of=inputs.as_of, params=inputs.params.matching)
+def match(features: Features, links: pd.DataFrame, inputs: Inputs) -> dict[str, pd.DataFrame]:
+    """Propose courses: candidates territory by territory, seats shared over the Region. Gives the tables of the matches."""
+    params = inputs.params.matching
+    task = partial(find_candidates, courses=features.courses, as_of=inputs.as_of, params=params)
     found = for_each_territory(task, features.people, workers=inputs.params.execution.workers, label="matching")
-    if not found:
-        return task(features.people)
-    return Candidates(
-        pd.concat([part.pairs for part in found], ignore_index=True),
-        pd.concat([part.shut for part in found], ignore_index=True),
+    found = found or [task(features.people)]
+    candidates = Candidates(
+        pairs=pd.concat([part.pairs for part in found], ignore_index=True),
+        shut=pd.concat([part.shut for part in found], ignore_index=True),
     )
+    proposed = share_seats(candidates.pairs, _seats(features.courses), params)
+    loads = session_loads(proposed, features.courses, params)
+    return {
+        "recommendations": tell_recommendations(proposed, loads),
+        "session_loads": loads,
+        "unmet": count_unmet(features.people, candidates, proposed, links, inputs.params.privacy.smallest_cell),
+    }
 
 
 def _seats(courses: pd.DataFrame) -> pd.Series[float]:
