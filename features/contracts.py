@@ -288,6 +288,9 @@ _PARSERS: dict[Kind, Callable[[pd.Series[str]], pd.Series]] = {
 }
 
 
+_FEW_ROWS = 0.02  # a column filled in fewer rows than this can only spoil those rows
+
+
 def _refuse_ill_typed(frame: pd.DataFrame, rows: pd.DataFrame, contract: Contract, source: str) -> None:
     """Refuse a file in which a whole column holds something else: that is its shape, not its rows."""
     faults = []
@@ -295,7 +298,7 @@ def _refuse_ill_typed(frame: pd.DataFrame, rows: pd.DataFrame, contract: Contrac
         if column.name not in rows or len(rows) < 3 or column.kind == "text":
             continue
         filled = ~_blank(rows[column.name])
-        if filled.sum() >= 3 and frame[column.name].isna()[filled].all():
+        if filled.sum() >= max(3, _FEW_ROWS * len(rows)) and frame[column.name].isna()[filled].all():
             faults.append(f"{source}: column '{column.header or column.name}' never holds {column.expected}.")
     if faults:
         raise InputError(*faults)

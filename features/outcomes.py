@@ -11,7 +11,7 @@ from features.contracts import GradeLimits, write_estimate
 from features.params import Section, param
 from features.publics import PublicParams, mark_publics
 from features.supply import level_text
-from features.vocabulary import PUBLICS
+from features.vocabulary import CREATING, PREPARING, PUBLICS, QUALIFYING
 
 WITHIN = ["public", "outcome", "horizon_months"]
 CELL = ["territory", "sector", "action_type", "level"]
@@ -39,18 +39,30 @@ def follow_exits(
     collection lag lies after ``as_of`` is not there: it is not yet an outcome. A non-response is missing, not a failure.
     """
     exits = trainings[trainings["exited"].notna() & (trainings["status"] == "entre")].reset_index(drop=True)
-    if employment.empty:
-        return _from_surveys(exits, outcomes)
-    seen = [_from_spells(exits, employment, horizon, as_of, params) for horizon in params.horizons_months]
-    return pd.concat(seen, ignore_index=True)
+    parts = [] if len(employment) else [_from_surveys(exits, outcomes)]
+    for horizon in params.horizons_months:
+        when = exits["exited"] + pd.DateOffset(months=horizon)
+        lagged = when + pd.DateOffset(months=params.collection_lag_months)
+        ripe = exits.assign(exit=exits.index, when=when, horizon_months=horizon)[lagged <= as_of]
+        parts.append(_next_steps(ripe, trainings))
+        if len(employment):
+            parts.append(_from_spells(ripe, employment, params))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _from_spells(
-    exits: pd.DataFrame, employment: pd.DataFrame, horizon: int, as_of: pd.Timestamp, params: OutcomeParams
-) -> pd.DataFrame:
-    """Look at work ``horizon`` months after each exit. One row per exit whose date is past, outcome."""
-    when = exits["exited"] + pd.DateOffset(months=horizon)
-    ripe = exits.assign(exit=exits.index, when=when)[when + pd.DateOffset(months=params.collection_lag_months) <= as_of]
+def _next_steps(ripe: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
+    """Say who went on to a qualifying course. One row per exit of a type that prepares others: outcome ``qualification``."""
+    prepared = ripe[ripe["action_type"].isin(PREPARING)]
+    entered = trainings[trainings["action_type"].isin(QUALIFYING) & (trainings["status"] == "entre")]
+    steps = prepared[["exit", "person", "exited", "when"]].merge(
+        entered[["person", "entered"]].rename(columns={"entered": "began"}), on="person", how="inner", validate="many_to_many"
+    )
+    done = steps[(steps["began"] >= steps["exited"]) & (steps["began"] <= steps["when"])]
+    return prepared.assign(outcome="qualification", success=prepared["exit"].isin(done["exit"]).astype(float), weight=1.0)
+
+
+def _from_spells(ripe: pd.DataFrame, employment: pd.DataFrame, params: OutcomeParams) -> pd.DataFrame:
+    """Look at work when an exit is ripe. One row per ripe exit, outcome; ``own_business`` only where one is prepared."""
     spells = ripe[["exit", "person", "when"]].merge(
         employment[["person", "starts", "ends", "planned_end", "contract"]], on="person", how="inner", validate="many_to_many"
     )
@@ -60,7 +72,10 @@ def _from_spells(
     durable = at_work[at_work["contract"].isin(LASTING) | lasts]
     found = {"work": ripe["exit"].isin(at_work["exit"]), "durable": ripe["exit"].isin(durable["exit"])}
     parts = [ripe.assign(outcome=name, success=flag.astype(float), weight=1.0) for name, flag in found.items()]
-    return pd.concat(parts, ignore_index=True).assign(horizon_months=horizon)
+    creators = ripe[ripe["action_type"] == CREATING]
+    owners = creators["exit"].isin(at_work.loc[at_work["contract"] == "IND", "exit"])
+    parts.append(creators.assign(outcome="own_business", success=owners.astype(float), weight=1.0))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _from_surveys(exits: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:

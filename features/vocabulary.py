@@ -82,6 +82,10 @@ ACTION_TYPES = (
     "vae",
     "adaptation_poste",
 )
+# Types without an occupation of their own: what they answer is people not yet served, not openings of a trade.
+PREPARING = ("mobilisation", "remise_a_niveau", "langue")
+CREATING = "creation_entreprise"
+QUALIFYING = ("prequalification", "professionnalisation", "certification")
 PUBLICS = ("tout_public", "infra4", "jeunes", "seniors", "dld", "rsa", "qpv", "th", "detenus", "parents_isoles")
 BORDERS = {"LU": "Luxembourg", "DE": "Allemagne", "BE": "Belgique", "CH": "Suisse"}
 

@@ -118,7 +118,7 @@ def plan_purchase(
 def _read_options(ranked: pd.DataFrame, params: PurchaseParams) -> list[_Option]:
     """Read one option per row."""
     pools = zip(ranked["territory"], ranked["sector"], ranked["level"], ranked["action_type"], strict=True)
-    numbers = ranked[["busiest", "group", "place_eur", "fill", "rate", "gap", "need"]].fillna(0.0).to_numpy(dtype="float64")
+    numbers = ranked[["busiest", "group", "place_eur", "success", "gap", "need"]].fillna(0.0).to_numpy(dtype="float64")
     return [
         _Option(
             (territory, "", "") if kind in GENERAL else (territory, sector, level),
@@ -126,11 +126,11 @@ def _read_options(ranked: pd.DataFrame, params: PurchaseParams) -> list[_Option]
             math.ceil(busiest * params.provider_growth),
             int(group),
             round(price * 100),
-            fill * rate,
+            success,
             gap,
             need,
         )
-        for (territory, sector, level, kind), (busiest, group, price, fill, rate, gap, need) in zip(pools, numbers, strict=True)
+        for (territory, sector, level, kind), (busiest, group, price, success, gap, need) in zip(pools, numbers, strict=True)
     ]
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 
 from features.contracts import GradeLimits, write_estimate
 from features.params import Section, param
+from features.vocabulary import CREATING, PREPARING, QUALIFYING
 
 OPTION = ["sector", "action_type", "level"]
 KEY = ["territory", *OPTION]
-# Types without an occupation of their own: what they answer is people not yet served, not openings of a trade.
-GENERAL = ("mobilisation", "remise_a_niveau", "langue", "creation_entreprise")
+GENERAL = (*PREPARING, CREATING)
 
 
 class RankingParams(Section):
@@ -48,15 +48,16 @@ class Known:
 def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits: GradeLimits) -> pd.DataFrame:
     """Rank in each territory what can be bought. One row per territory, sector, action_type, level.
 
-    worth of a place = fill × rate of durable work after exit × share of recruitments still open. ``rank`` 1 is the lowest
-    cost per job of its territory; an option worth nothing comes last and has no cost per job.
+    worth of a place = fill × rate of durable work after exit × share of recruitments still open. A type that prepares
+    others is worth its rate of entry into a qualifying course × what such a course is worth there; business creation, its
+    rate of own businesses. ``rank`` 1 is the lowest cost per job; an option worth nothing comes last and has no cost.
     """
-    rows = _with_rates(_open_shares(gaps, known), known.outcomes, params.horizon_months)
+    rows = _with_next_step(_with_rates(_open_shares(gaps, known), known.outcomes, params.horizon_months))
     estimates = write_estimate(
         rows,
-        value=rows["fill"] * rows["rate"] * rows["open"],
-        low=rows["fill"] * rows["rate_low"] * rows["open_low"],
-        high=rows["fill"] * rows["rate_high"] * rows["open_high"],
+        value=rows["success"] * rows["open"],
+        low=rows["success_low"] * rows["open_low"],
+        high=rows["success_high"] * rows["open_high"],
         n=rows["n"],
         borrowed=rows["borrowed"],
         limits=limits,
@@ -82,22 +83,36 @@ def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
 
 
 def _with_rates(rows: pd.DataFrame, outcomes: pd.DataFrame, horizon: int) -> pd.DataFrame:
-    """Give each option its rate: the territory's own where it has one, else the Region's with all of it borrowed. Same rows."""
-    asked = outcomes[
-        (outcomes["public"] == "tout_public") & (outcomes["outcome"] == "durable") & (outcomes["horizon_months"] == horizon)
-    ]
+    """Give each option the rate of what it is for: the territory's own, else the Region's, all of it borrowed. Same rows."""
+    aims = rows["action_type"].map({**dict.fromkeys(PREPARING, "qualification"), CREATING: "own_business"}).fillna("durable")
+    asked = outcomes[(outcomes["public"] == "tout_public") & (outcomes["horizon_months"] == horizon)]
     names = {"value": "rate", "low": "rate_low", "high": "rate_high"}
-    rates = asked.rename(columns=names)[[*KEY, "rate", "rate_low", "rate_high", "n", "borrowed"]]
-    local = rows.merge(rates, on=KEY, how="left", validate="many_to_one")
-    region = rows[OPTION].merge(
+    rates = asked.rename(columns=names)[[*KEY, "outcome", *names.values(), "n", "borrowed"]]
+    aimed = rows.assign(outcome=aims.astype("str"))
+    local = aimed.merge(rates, on=[*KEY, "outcome"], how="left", validate="many_to_one")
+    region = aimed[[*OPTION, "outcome"]].merge(
         rates[rates["territory"] == "R44"].drop(columns="territory").assign(n=0.0, borrowed=1.0),
-        on=OPTION,
+        on=[*OPTION, "outcome"],
         how="left",
         validate="many_to_one",
     )
-    return local.assign(
-        **{name: local[name].fillna(region[name]) for name in ("rate", "rate_low", "rate_high", "n", "borrowed")}
-    )
+    return local.assign(**{name: local[name].fillna(region[name]) for name in (*names.values(), "n", "borrowed")})
+
+
+def _with_next_step(rows: pd.DataFrame) -> pd.DataFrame:
+    """Say what an entry leads to, with its bounds: ``success`` = fill × rate × what follows. Same rows.
+
+    What follows a type that prepares others is the mean worth of the territory's qualifying options, in their usual mix.
+    """
+    prepares = rows["action_type"].isin(PREPARING)
+    qualifying = rows[rows["action_type"].isin(QUALIFYING)]
+    bounds = {}
+    for end in ("", "_low", "_high"):
+        worth = (qualifying["fill"] * qualifying[f"rate{end}"] * qualifying[f"open{end}"]).fillna(0.0) * qualifying["busiest"]
+        usual = worth.groupby(qualifying["territory"]).sum() / qualifying.groupby("territory")["busiest"].sum()
+        follows = rows["territory"].map(usual).fillna(0.0).where(prepares, 1.0)
+        bounds[f"success{end}"] = rows["fill"] * rows[f"rate{end}"] * follows
+    return rows.assign(**bounds)
 
 
 def _reasons(ranked: pd.DataFrame) -> pd.Series[str]:

@@ -30,7 +30,7 @@ THING = Contract(
     rules=(Rule("fin comes before jour", lambda t: t["ended"] < t["known_from"]),),
 )
 GOOD = {"name": "a", "commune": "67482", "size": "3", "price": "1 234,5", "new": "1", "known_from": "2025-01-31"}
-many = settings(max_examples=25, deadline=None)
+many = settings(max_examples=15, deadline=None)
 LIMITS = GradeLimits(a=100, b=30, c=10, borrowed_a=0.2, borrowed_b=0.5)
 
 
@@ -93,6 +93,11 @@ def test_every_fault_of_a_row_and_of_a_shape_comes_at_once():
 def test_a_column_that_never_holds_its_type_is_a_wrong_shape():
     with pytest.raises(InputError, match="'taille' never holds a whole number"):
         THING.parse(frame(*(GOOD | {"name": name, "size": "?"} for name in "abc")), "t.csv")
+
+
+def test_a_few_wrong_cells_in_a_column_that_is_hardly_filled_spoil_their_rows_only():
+    rows = [GOOD | {"name": str(number), "price": "?" if number < 3 else ""} for number in range(200)]
+    assert len(THING.parse(frame(*rows), "t.csv").rejected) == 3
 
 
 def test_rows_that_say_the_same_are_counted_and_rows_that_contradict_are_both_wrong():

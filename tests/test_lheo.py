@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from features import facts, tables
+from features.contracts import Checked
 from features.places import place
 from features.sources.lheo import read_catalogue
 from features.vocabulary import InputError
@@ -125,7 +126,7 @@ def test_the_type_of_action(tmp_path, objective, formacode, kind):
 
 
 @given(places=st.lists(st.integers(0, 9999), max_size=3), count=st.integers(1, 7))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_financed_places_are_shared_without_losing_one(folder, places, count):
     funders = "".join(
         f"<organisme-financeur><nb-places-financees>{n}</nb-places-financees></organisme-financeur>" for n in places
@@ -197,6 +198,13 @@ def test_an_export_without_a_date_asks_for_one(tmp_path):
         read_catalogue([write(tmp_path, catalogue(formation(action(session())), export=""))])
 
 
+def outcome(paths: list[Path]) -> Checked | None:
+    try:
+        return read_catalogue(paths)
+    except InputError:
+        return None
+
+
 formations = st.lists(
     st.builds(
         lambda number, sessions, formacode: formation(
@@ -214,15 +222,17 @@ formations = st.lists(
 
 
 @given(found=formations, order=st.randoms(use_true_random=False), cut=st.integers(0, 5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_order_split_and_namespace_change_nothing(folder, found, order, cut):
-    whole = read_catalogue([write(folder, catalogue(*found), "a.xml")])
+    whole = outcome([write(folder, catalogue(*found), "a.xml")])
     mixed = order.sample(found, len(found))
     parts = [write(folder, catalogue(*mixed[:cut], space=""), "b.xml"), write(folder, catalogue(*mixed[cut:]), "c.xml")]
-    split = read_catalogue(order.sample(parts, 2))
-    assert_frame_equal(split.kept, whole.kept)
-    assert sorted(split.rejected["reason"]) == sorted(whole.rejected["reason"])
-    assert split.read == whole.read == sum(text.count("<session") for text in found)
+    split = outcome(order.sample(parts, 2))
+    assert (split is None) == (whole is None)
+    if split is not None and whole is not None:
+        assert_frame_equal(split.kept, whole.kept)
+        assert sorted(split.rejected["reason"]) == sorted(whole.rejected["reason"])
+        assert split.read == whole.read == sum(text.count("<session") for text in found)
 
 
 ENTITIES = '<!DOCTYPE lheo [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><lheo><offres x="&b;"/></lheo>'

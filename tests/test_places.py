@@ -44,7 +44,7 @@ def test_a_table_without_a_commune_is_left_alone():
     assert place(survey, BMO, facts.communes()) is survey
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(communes=st.lists(st.sampled_from(COMMUNES), max_size=8))
 @pytest.mark.parametrize("contract", [OFFERS, JOBSEEKERS, TRAININGS, EMPLOYMENT], ids=lambda contract: contract.name)
 def test_no_row_is_lost_and_types_hold(contract, communes):

@@ -20,7 +20,7 @@ from features.vocabulary import InputError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 real = pytest.mark.skipif(not SHARED.exists(), reason="../shared/data is not there")
-many = settings(max_examples=20, deadline=None)
+many = settings(max_examples=10, deadline=None)
 
 OFFER = {
     "id": "162MNDF",

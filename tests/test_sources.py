@@ -44,7 +44,7 @@ SESSION = {
     "siret_formateur": "01234567890123",
 }
 
-few, many = settings(max_examples=10, deadline=None), settings(max_examples=25, deadline=None)
+few, many = settings(max_examples=6, deadline=None), settings(max_examples=12, deadline=None)
 cells = st.sampled_from(
     ["", "1", "12,5", "67482", "2025-03-01", "2025-02-30", "BE", "D", "67", "-1", "é", 'a"b', "x;y", "a\nb"]
 )

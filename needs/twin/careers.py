@@ -17,7 +17,7 @@ from needs.twin.world import World
 
 _UPCOMING_DAYS = 90
 _SEEN = 0.8
-_FOLLOW = 0.14
+_FOLLOW = 0.5
 _LEFT = {"abandon": 0.125, "emploi": 0.03, "sante": 0.015, "autre": 0.01}
 _CERTIFIED = 0.82
 _FLAG_OF_PUBLIC = {"rsa": "rsa", "qpv": "qpv", "th": "th", "detenus": "detained", "parents_isoles": "lone_parent"}
