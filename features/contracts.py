@@ -28,6 +28,8 @@ _DTYPES = {
     "flag": "boolean",
     "date": "datetime64[us]",
 }
+# How the reason begins that lists a code outside its nomenclature: no fault of the file, so it uses no reject budget.
+UNKNOWN_CODE = "unknown occupation code"
 _EXAMPLES = {
     "integer": "a whole number like 12",
     "number": "a number like 12.5",

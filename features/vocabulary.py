@@ -87,6 +87,7 @@ PREPARING = ("mobilisation", "remise_a_niveau", "langue")
 CREATING = "creation_entreprise"
 QUALIFYING = ("prequalification", "professionnalisation", "certification")
 PUBLICS = ("tout_public", "infra4", "jeunes", "seniors", "dld", "rsa", "qpv", "th", "detenus", "parents_isoles")
+OTHER_PUBLIC = "autre"  # a public that no jobseeker is known to belong to, like people in work
 BORDERS = {"LU": "Luxembourg", "DE": "Allemagne", "BE": "Belgique", "CH": "Suisse"}
 
 _LHEO_OLD_LEVELS = {2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 6, 8: 7}

@@ -128,11 +128,11 @@ def _binding(courses: pd.DataFrame) -> Flags:
 
 
 def _admitted(people: pd.DataFrame, courses: pd.DataFrame) -> Flags:
-    """Say whose publics each course is for; a course that names none is for all."""
-    named = courses["publics"].fillna("").str.get_dummies("|").reindex(columns=list(PUBLICS), fill_value=0)
-    wanted = named.to_numpy(dtype=np.int64)
+    """Say whose publics each course is for; a course that names none is for all, one for others only is for nobody here."""
+    named = courses["publics"].fillna("")
+    wanted = named.str.get_dummies("|").reindex(columns=list(PUBLICS), fill_value=0).to_numpy(dtype=np.int64)
     belongs = people[list(PUBLICS)].to_numpy(dtype=np.int64)
-    admitted: Flags = (belongs @ wanted.T > 0) | (wanted.sum(axis=1) == 0)[None, :]
+    admitted: Flags = (belongs @ wanted.T > 0) | (named == "").to_numpy()[None, :]
     return admitted
 
 

@@ -362,6 +362,7 @@ def test_the_last_seat_goes_to_whom_public_policy_puts_first() -> None:
         ({"entry_level": 4, "entry_level_binds": True}, "level"),
         ({"starts": pd.Timestamp("2026-03-31"), "permanent": False}, "date"),
         ({"publics": "detenus"}, "public"),
+        ({"publics": "autre"}, "public"),
     ],
 )
 def test_the_nearest_miss_names_the_one_barrier(change: dict[str, object], miss: str) -> None:

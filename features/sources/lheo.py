@@ -22,7 +22,7 @@ from features import facts
 from features.contracts import Checked
 from features.sources.files import each, opened
 from features.tables import CATALOGUE
-from features.vocabulary import InputError, level_of_lheo
+from features.vocabulary import OTHER_PUBLIC, InputError, level_of_lheo
 
 EXAMPLE = "A real one is LHEO 2.x: <lheo><offres><formation>…<action>…<session>, .xml or .xml.gz"
 _LARGEST_FORMATION = 16 * 1024**2
@@ -197,7 +197,7 @@ def _action_type(formacode: str, objective: str) -> str:
 
 
 def _of_action(action: etree._Element) -> Row:
-    publics = {_publics().get(code, "") for code in _texts(action, "code-public-vise")} - {""}
+    publics = {_publics().get(code) or OTHER_PUBLIC for code in _texts(action, "code-public-vise")}
     latitude, longitude = (_text(action, _PLACE + "geolocalisation/" + name) for name in ("latitude", "longitude"))
     nowhere = not latitude.strip("0.,") and not longitude.strip("0.,")
     return {

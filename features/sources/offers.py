@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features import facts
-from features.contracts import Checked
+from features.contracts import UNKNOWN_CODE, Checked
 from features.sources.files import each, opened
 from features.sources.ours import read_parquet
 from features.tables import OFFERS
@@ -205,5 +205,5 @@ def _in_rome_3(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(
         occupation=parents.fillna(codes),
         leaf=rows["leaf"].mask(~known & parents.notna(), codes),
-        reason=given.mask(unknown & (given == ""), "unknown occupation code " + codes.str[:10]),
+        reason=given.mask(unknown & (given == ""), f"{UNKNOWN_CODE} " + codes.str[:10]),
     )

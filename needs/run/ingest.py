@@ -10,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from features import facts
-from features.contracts import Checked
+from features.contracts import UNKNOWN_CODE, Checked
 from features.places import place
 from features.sources import SOURCES, Source, files_of
 from features.sources.ours import read_table
@@ -101,12 +101,13 @@ def _write_rejected(home: Home, source: Source, checked: Checked) -> None:
 
 
 def _hold_budget(home: Home, source: Source, checked: Checked, params: IngestParams) -> None:
-    """Refuse a source of which too many rows are wrong; repeated rows do not count."""
-    judged = len(checked.kept) + len(checked.rejected)
-    if judged and len(checked.rejected) > params.reject_budget * judged:
-        examples = checked.rejected.head(3)
+    """Refuse a source of which too many rows are wrong; repeated rows and codes that are listed as unknown do not count."""
+    wrong = checked.rejected[~checked.rejected["reason"].str.startswith(UNKNOWN_CODE)]
+    judged = len(checked.kept) + len(wrong)
+    if judged and len(wrong) > params.reject_budget * judged:
+        examples = wrong.head(3)
         raise InputError(
-            f"{source.name}: {len(checked.rejected)} rows of {judged} are wrong, more than {params.reject_budget:.1%} "
+            f"{source.name}: {len(wrong)} rows of {judged} are wrong, more than {params.reject_budget:.1%} "
             f"(ingest.reject_budget). Nothing was loaded from it; all are listed in {home.rejected / source.name}.csv.",
             *(f"  {row.file}, line {row.line}: {row.reason}" for row in examples.itertuples()),
         )

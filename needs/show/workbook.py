@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xlsxwriter
 from xlsxwriter.format import Format
@@ -27,10 +28,12 @@ _NUMBERS = {
     "thousandth": "0.000",
     "euros": '#,##0\u00a0"€"',
     "share": "0\u00a0%",
+    "plain": "General",
 }
 _KINDS = {
     **dict.fromkeys(("places", "places_max", "sessions", "group_min", "group_max", "hours", "n", "rank", "months"), "count"),
-    **dict.fromkeys(("horizon_months", "figure"), "count"),
+    "horizon_months": "count",
+    "figure": "plain",
     **dict.fromkeys(
         ("jobs", "jobs_low", "jobs_high", "expected_entries", "positions", "seasonal", "need", "need_low"), "tenth"
     ),
@@ -42,6 +45,8 @@ _KINDS = {
 _HEADER_ROW = 2
 _FROZEN_COLUMNS = 2
 _A3 = 8
+_LINE_POINTS = 15
+_WIDTH = 30
 _WIDTHS = {"message": 100, "formacode_title": 38, "sector_title": 34, "occupation_title": 44, "reasons": 48, "skills": 40}
 
 
@@ -106,7 +111,7 @@ def _styles(book: xlsxwriter.Workbook) -> dict[str, Format]:
         "note": book.add_format({**look, "italic": True, "font_color": "#444444", "text_wrap": True}),
         "hint": book.add_format({**look, "italic": True, "font_color": "#444444"}),
         "note_heading": book.add_format({**look, "bold": True, "font_size": 12, "font_color": "#1F3A5F"}),
-        "text": book.add_format({**look, "text_wrap": True}),
+        "text": book.add_format({**look, "text_wrap": True, "indent": 1}),
         **{kind: book.add_format({**look, "num_format": number}) for kind, number in _NUMBERS.items()},
         "total_text": book.add_format(total),
         **{f"total_{kind}": book.add_format({**total, "num_format": number}) for kind, number in _NUMBERS.items()},
@@ -125,11 +130,21 @@ def _write_rows(page: Worksheet, sheet: Sheet, styles: dict[str, Format], langua
         _write_cells(page, sheet.rows[name], (first, column), kind, styles[kind])
         if sheet.totals:
             _write_total(page, sheet, (last + 1, column), styles, language)
+    for row, lines in _wrapped(sheet.rows):
+        page.set_row(first + row, _LINE_POINTS * lines)
     if sheet.rows.empty:
         page.write_string(first, 0, say("nothing", language), styles["note"])
     else:
         page.autofilter(_HEADER_ROW, 0, last, len(sheet.rows.columns) - 1)
     page.freeze_panes(first, _FROZEN_COLUMNS if len(sheet.rows.columns) > _FROZEN_COLUMNS * 3 else 0)
+
+
+def _wrapped(rows: pd.DataFrame) -> list[tuple[int, int]]:
+    """List the rows whose longest text takes more than one line, with their lines: not every reader fits heights itself."""
+    names = [str(name) for name in rows if name not in _KINDS] if len(rows) else []
+    lines = {name: rows[name].fillna("").str.len() / _WIDTHS.get(name, _WIDTH) for name in names}
+    most = np.ceil(pd.DataFrame(lines, index=rows.index).max(axis=1)).tolist() if lines else []
+    return [(row, int(count)) for row, count in enumerate(most) if count > 1]
 
 
 def _write_cells(page: Worksheet, cells: pd.Series, corner: tuple[int, int], kind: str, style: Format) -> None:
@@ -169,7 +184,7 @@ def _width(cells: pd.Series, name: str, kind: str, heading: str) -> float:
     if kind != "text":
         return 13
     longest = int(cells.fillna("").str.len().max()) if len(cells) else 0
-    return min(max(longest + 2, len(max(heading.split(), key=len)) + 3, 9), _WIDTHS.get(name, 30))
+    return min(max(longest + 2, len(max(heading.split(), key=len)) + 3, 9), _WIDTHS.get(name, _WIDTH))
 
 
 def _set_print(page: Worksheet, sheet: Sheet) -> None:
