@@ -8,7 +8,7 @@ import pandas as pd
 
 from features import facts
 from features.contracts import GradeLimits
-from features.courses import list_courses
+from features.courses import CourseParams, list_courses
 from features.demand import DemandParams, add_need, count_positions, estimate_coverage
 from features.options import list_options
 from features.outcomes import OutcomeParams, count_outcomes, follow_exits, pool_rates
@@ -33,6 +33,12 @@ class GradeParams(Section):
         return GradeLimits(self.a_observations, self.b_observations, self.c_observations, self.a_borrowed, self.b_borrowed)
 
 
+class PrivacyParams(Section):
+    """What protects people in what is published."""
+
+    smallest_cell: int = param(10, "people a published statistic stands for at least", unit="people", ge=5, le=1000)
+
+
 class FeatureParams(Section):
     """Everything that decides what a feature is."""
 
@@ -40,7 +46,9 @@ class FeatureParams(Section):
     supply: SupplyParams = SupplyParams()
     outcomes: OutcomeParams = OutcomeParams()
     publics: PublicParams = PublicParams()
+    courses: CourseParams = CourseParams()
     grades: GradeParams = GradeParams()
+    privacy: PrivacyParams = PrivacyParams()
 
 
 @dataclass(frozen=True)
@@ -74,8 +82,10 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
         under_way=count_under_way(known.trainings, known.sessions, known.purchases, chain, as_of),
         eligible=eligible_people(known.jobseekers),
         chain=chain,
-        outcomes=pool_rates(count_outcomes(followed, params.publics), params.outcomes, params.grades.limits()),
+        outcomes=pool_rates(
+            count_outcomes(followed, params.publics), params.outcomes, params.grades.limits(), params.privacy.smallest_cell
+        ),
         options=list_options(known.purchases),
         people=list_people(latest_people(known.jobseekers), communes, params.publics),
-        courses=list_courses(known.catalogue, communes),
+        courses=list_courses(known.catalogue, communes, params.courses),
     )

@@ -101,13 +101,23 @@ class Checked:
         """Rows the files held."""
         return len(self.kept) + len(self.rejected) + self.duplicates + self.outside
 
+    @property
+    def wrong(self) -> pd.DataFrame:
+        """The rows that use the reject budget: all that were rejected but the codes listed as unknown. One row per row."""
+        return self.rejected[~self.rejected["reason"].str.startswith(UNKNOWN_CODE)]
+
+    def exceeds(self, budget: float) -> bool:
+        """Say whether more than a share of the rows is wrong; repeated rows and those from elsewhere do not count."""
+        return len(self.wrong) > budget * (len(self.kept) + len(self.wrong))
+
 
 @dataclass(frozen=True)
 class Contract:
     """The columns, key and clock of one table.
 
     ``known_from`` names the date column on which a row became known. ``later`` says which cells were known later still:
-    ``{"exited": ("exited", "certified")}`` blanks both while the exit lies after ``as_of``.
+    ``{"exited": ("exited", "certified")}`` blanks both while the exit lies after ``as_of``. Where that date is missing, a
+    date after ``as_of`` among them is blanked all the same: nobody had seen it happen.
     """
 
     name: str
@@ -209,8 +219,11 @@ class Contract:
     def blank_later(self, frame: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
         """Blank the cells that became known after ``as_of``. Same rows."""
         for clock, cells in self.later.items():
-            unknown = frame[clock] > as_of
-            frame = frame.assign(**{cell: frame[cell].mask(unknown) for cell in cells})
+            late = frame[clock] > as_of
+            undated = frame[clock].isna()
+            dates = {cell for cell in cells if self[cell].kind == "date"}
+            hidden = {cell: late | (undated & (frame[cell] > as_of)) if cell in dates else late for cell in cells}
+            frame = frame.assign(**{cell: frame[cell].mask(hidden[cell]) for cell in cells})
         return frame
 
 

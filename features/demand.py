@@ -16,6 +16,8 @@ from features.vocabulary import month_of, months_to
 
 CELL = ["territory", "department"]
 MEASURES = ["positions", "seasonal", "short"]
+# DIN is the open-ended contract of temporary work.
+OPEN_ENDED = ("CDI", "DIN", "PUB")
 
 
 class DemandParams(Section):
@@ -44,10 +46,8 @@ def last_full_month(as_of: pd.Timestamp) -> str:
 
 def last_versions(offers: pd.DataFrame) -> pd.DataFrame:
     """Keep the last known version of each offer, dated by its first publication. One row per offer."""
-    first = offers.groupby("offer")["created"].min()
-    last = offers.sort_values(["offer", "known_from"]).drop_duplicates("offer", keep="last")
-    dated: pd.DataFrame = last.assign(created=last["offer"].map(first))
-    return dated.reset_index(drop=True)
+    dated = offers.assign(created=offers.groupby("offer")["created"].transform("min"))
+    return dated.sort_values(["offer", "known_from"]).drop_duplicates("offer", keep="last").reset_index(drop=True)
 
 
 def population_shares(communes: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def count_positions(offers: pd.DataFrame, communes: pd.DataFrame, as_of: pd.Time
     stand apart. A series starts with its territory's first offer, at most ``history_months`` ago.
     """
     placed = spread_over_cells(last_versions(offers), communes)
-    long_enough = placed["contract"].isin(["CDI", "PUB"]) | (placed["contract_months"] >= params.durable_months)
+    long_enough = placed["contract"].isin(OPEN_ENDED) | (placed["contract_months"] >= params.durable_months)
     kind = np.select(
         [placed["seasonal"].to_numpy(dtype=bool), long_enough.to_numpy(dtype=bool)], ["seasonal", "positions"], "short"
     )
@@ -115,7 +115,8 @@ def estimate_coverage(panel: pd.DataFrame, bmo: pd.DataFrame, params: DemandPara
     projects = _lasting_projects(bmo, params).reindex(positions.index).fillna(0.0)
     seen = positions.clip(upper=projects)
     coverage = (positions / projects.where(projects > 0)).fillna(1.0).clip(params.lowest_coverage, 1.0)
-    low = pd.Series(beta.ppf(0.1, seen + 1, projects - seen + 1), index=positions.index)
+    surveyed = projects > 0
+    low = pd.Series(beta.ppf(0.1, seen + 1, projects - seen + 1), index=positions.index).where(surveyed, 1.0)
     high = pd.Series(beta.ppf(0.9, seen + 1, projects - seen + 1), index=positions.index)
     return pd.DataFrame(
         {
@@ -134,9 +135,10 @@ def _year_before(panel: pd.DataFrame) -> str:
 def _lasting_projects(bmo: pd.DataFrame, params: DemandParams) -> pd.Series[float]:
     """Sum the non-seasonal projects of the last survey known, by territory."""
     last = bmo[bmo["year"] == bmo["year"].max()]
-    projects = last["projects"].fillna(params.secret_projects)
-    seasonal = last["seasonal"].fillna(params.secret_projects).clip(upper=projects)
-    lasting = (projects - seasonal).where(last["projects"].notna(), params.secret_projects)
+    secret = params.secret_projects
+    projects = last["projects"].mask(last["projects_secret"], secret).fillna(0.0)
+    seasonal = last["seasonal"].mask(last["seasonal_secret"], secret).fillna(0.0).clip(upper=projects)
+    lasting = (projects - seasonal).mask(last["projects_secret"], secret)
     totals: pd.Series[float] = lasting.groupby(last["territory"]).sum()
     return totals
 
@@ -144,4 +146,4 @@ def _lasting_projects(bmo: pd.DataFrame, params: DemandParams) -> pd.Series[floa
 def add_need(panel: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
     """Add the recruitments that positions stand for: need = positions ÷ coverage. Same rows."""
     shares = coverage.set_index("territory")["coverage"]
-    return panel.assign(need=panel["positions"] / panel["territory"].map(shares))
+    return panel.assign(need=panel["positions"] / panel["territory"].map(shares).astype("float64"))

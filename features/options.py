@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from features.supply import level_text
+
 OPTION = ["sector", "action_type", "level"]
 
 
@@ -11,28 +13,30 @@ def list_options(purchases: pd.DataFrame) -> pd.DataFrame:
     """List what the Region knows how to buy. One row per sector, action_type, exit level.
 
     ``formacode``, ``certifinfo`` and ``entry_level`` are those most often bought (ties: the first code); price, hours,
-    group sizes and places of a session are medians of the lots; ``risk`` is the share of lots that found no bidder;
-    ``busiest`` counts the sessions of its busiest year, all the providers have shown they can run.
+    group sizes and places of a session are medians of the lots that were awarded; ``risk`` is the share that found no
+    bidder; ``busiest`` counts the sessions of its busiest year, all the providers have shown they can run.
     """
     lots = purchases[(purchases["places"] > 0) & (purchases["sessions"] > 0)]
     lots = lots.assign(
         sector=lots["formacode"].str[:3],
-        level=lots["exit_level"].astype("str").where(lots["exit_level"].notna(), ""),
-        entry=lots["entry_level"].astype("str").where(lots["entry_level"].notna(), ""),
+        level=level_text(lots["exit_level"]),
+        entry=level_text(lots["entry_level"]),
         certification=lots["certifinfo"].fillna(""),
         group=lots["places"] / lots["sessions"],
         place_eur=lots["cost_eur"] / lots["places"],
         hours=lots[["centre_hours", "company_hours", "remote_hours"]].fillna(0).sum(axis=1),
         failed=(lots["bids"] == 0).astype("boolean").fillna(False).astype(float),
     )
+    risk = lots.groupby(OPTION)["failed"].mean().rename("risk")
+    lots = lots[lots["failed"] == 0]
     grouped = lots.groupby(OPTION)
     numbers = grouped[["group", "group_min", "group_max", "place_eur", "hours"]].median()
     usual = lots.groupby([*OPTION, "formacode", "certification", "entry"], as_index=False)[["places"]].sum()
     usual = usual.sort_values([*OPTION, "places", "formacode", "certification"], ascending=[True] * 3 + [False, True, True])
     usual = usual.drop_duplicates(OPTION).drop(columns="places").rename(columns={"entry": "entry_level"})
     years = lots.groupby([*OPTION, "exercise"])["sessions"].sum()
-    shares = pd.DataFrame({"risk": grouped["failed"].mean(), "busiest": years.groupby(OPTION).max().astype(float)})
-    options = usual.merge(numbers.join(shares).reset_index(), on=OPTION, how="inner", validate="one_to_one")
+    numbers = numbers.assign(busiest=years.groupby(OPTION).max().astype(float)).join(risk)
+    options = usual.merge(numbers.reset_index(), on=OPTION, how="inner", validate="one_to_one")
     return _whole_groups(options[options["place_eur"] > 0]).sort_values(OPTION, ignore_index=True)
 
 

@@ -11,14 +11,13 @@ from features.contracts import GradeLimits, write_estimate
 from features.params import Section, param
 from features.publics import PublicParams, mark_publics
 from features.supply import level_text
-from features.vocabulary import CREATING, PREPARING, PUBLICS, QUALIFYING
+from features.vocabulary import CREATING, PREPARING, PUBLICS, QUALIFYING, REGION
 
 WITHIN = ["public", "outcome", "horizon_months"]
 CELL = ["territory", "sector", "action_type", "level"]
 # From the widest group to the cell: each rate leans on the one of the group before it.
 STEPS: tuple[list[str], ...] = ([], ["action_type"], ["action_type", "sector"], ["action_type", "sector", "level"], CELL)
 LASTING = ("CDI", "PUB", "IND")
-REGION = "R44"
 
 
 class OutcomeParams(Section):
@@ -106,13 +105,14 @@ def count_outcomes(followed: pd.DataFrame, publics: PublicParams) -> pd.DataFram
     return weighted.groupby([*CELL, *WITHIN], as_index=False)[["k", "n"]].sum()
 
 
-def pool_rates(counts: pd.DataFrame, params: OutcomeParams, limits: GradeLimits) -> pd.DataFrame:
+def pool_rates(counts: pd.DataFrame, params: OutcomeParams, limits: GradeLimits, smallest: int) -> pd.DataFrame:
     """Pool each rate up the hierarchy. One row per cell and one per region-wide cell (territory ``R44``), as estimates.
 
     rate = (k + s · rate of the wider group) ÷ (n + s), with s = ``prior_people``: it lies between the local rate and the
     wider one and moves to the local one as n grows; ``borrowed`` = s ÷ (n + s). The interval is that of the beta law.
+    A cell of fewer people than ``smallest`` says nothing of its own: its rate is the wider one, with n = 0.
     """
-    rates, region = _pool_steps(counts, params.prior_people)
+    rates, region = _pool_steps(counts, params.prior_people, smallest)
     both = pd.concat([region.assign(territory=REGION), rates], ignore_index=True)
     strength = both["n"] + params.prior_people
     alpha = (both["rate"] * strength).clip(lower=1e-6)
@@ -129,20 +129,26 @@ def pool_rates(counts: pd.DataFrame, params: OutcomeParams, limits: GradeLimits)
     return estimates.sort_values([*CELL, *WITHIN], ignore_index=True)
 
 
-def _pool_steps(counts: pd.DataFrame, prior: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _pool_steps(counts: pd.DataFrame, prior: float, smallest: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Walk from the widest group to the cell. One row per cell with n and rate; then one per region-wide cell."""
     wide = counts.groupby(WITHIN, as_index=False)[["k", "n"]].sum()
     wide = wide.assign(rate=wide["k"] / wide["n"])
     previous = wide
     for before, step in pairwise(STEPS):
         wide = previous
-        here = counts.groupby([*step, *WITHIN], as_index=False)[["k", "n"]].sum()
+        here = _hide_small(counts.groupby([*step, *WITHIN], as_index=False)[["k", "n"]].sum(), smallest)
         lean = here.merge(wide[[*before, *WITHIN, "rate"]], on=[*before, *WITHIN], how="left", validate="many_to_one")
         previous = here.assign(rate=(here["k"] + prior * lean["rate"]) / (here["n"] + prior))
     return previous, wide
 
 
-def publishable(estimates: pd.DataFrame, smallest: int) -> pd.DataFrame:
-    """Keep the cells that hold enough people to be shown. One row per cell kept."""
-    kept: pd.Series[bool] = estimates["n"] >= smallest
-    return estimates[kept].reset_index(drop=True)
+def _hide_small(counts: pd.DataFrame, smallest: int) -> pd.DataFrame:
+    """Empty the cells that hold too few people to be told apart from their wider group. Same rows."""
+    small = counts["n"] < smallest
+    return counts.assign(k=counts["k"].mask(small, 0.0), n=counts["n"].mask(small, 0.0))
+
+
+def publishable(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Keep the cells that rest on people of their own. One row per cell kept."""
+    own: pd.Series[bool] = estimates["n"] > 0
+    return estimates[own].reset_index(drop=True)

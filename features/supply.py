@@ -15,6 +15,9 @@ class SupplyParams(Section):
     """How people and seats become a flow."""
 
     flow_months: int = param(12, "people unemployed for less than this make the flow", unit="months", ge=1, le=24)
+    rounding: int = param(
+        5, "counts of people are multiples of this, so that none tells of one person", unit="people", ge=1, le=20
+    )
 
 
 def latest_people(jobseekers: pd.DataFrame) -> pd.DataFrame:
@@ -28,11 +31,16 @@ def available_people(jobseekers: pd.DataFrame, params: SupplyParams) -> pd.DataF
 
     A person counts in the wanted occupation when the last job was in it, and only while newly unemployed: the flow of a
     month is the recent stock ÷ its window. Whoever wants another occupation is somebody to train, not a supply of it.
+    Counts are rounded along each territory's occupations, so that its total stays within one rounding step.
     """
     people = latest_people(jobseekers)
     able = people[(people["wanted"] == people["last_occupation"]) & (people["unemployed_months"] < params.flow_months)]
-    flow = able.groupby(["territory", "department", "wanted"], as_index=False).size()
-    return flow.rename(columns={"wanted": "occupation"}).assign(supply=flow["size"] / params.flow_months).drop(columns="size")
+    cells = able.groupby(["territory", "department", "wanted"], as_index=False).size()
+    running = cells.groupby(["territory", "department"])["size"].cumsum()
+    steps = (running / params.rounding).round() * params.rounding
+    counts = steps - steps.groupby([cells["territory"], cells["department"]]).shift(fill_value=0.0)
+    flow = cells.rename(columns={"wanted": "occupation"}).drop(columns="size").assign(supply=counts / params.flow_months)
+    return flow[counts > 0].reset_index(drop=True)
 
 
 def eligible_people(jobseekers: pd.DataFrame) -> pd.DataFrame:
@@ -43,7 +51,7 @@ def eligible_people(jobseekers: pd.DataFrame) -> pd.DataFrame:
 
 
 def seat_chain(trainings: pd.DataFrame, sessions: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Follow a seat: entries per place, finishers per entry. One row: fill, completion, n_places, n_exits.
+    """Follow a seat: entries per place, finishers per entry. One row: fill, completion.
 
     Measured over the sessions that have started and the people who have left; both shares stay within 0 and 1.
     """
@@ -55,8 +63,6 @@ def seat_chain(trainings: pd.DataFrame, sessions: pd.DataFrame, as_of: pd.Timest
         {
             "fill": [min(1.0, entries / places) if places else 1.0],
             "completion": [finished / len(left) if len(left) else 1.0],
-            "n_places": [places],
-            "n_exits": [float(len(left))],
         }
     )
 

@@ -201,13 +201,30 @@ class Tables:
     def known_at(self, as_of: pd.Timestamp) -> Tables:
         """Keep only what was known at ``as_of``; what came later might as well not exist."""
         known = {c.name: c.known_at(getattr(self, c.name), as_of) for c in CONTRACTS if c.known_from}
-        return Tables(
-            **known, sessions=_sessions_known_at(self.sessions, known["purchases"], as_of), territories=self.territories
-        )
+        known["trainings"] = _awaiting_entry(known["trainings"], as_of)
+        known["sessions"] = _sessions_known_at(self.sessions, known["purchases"], as_of)
+        return Tables(**known, territories=self.territories)
+
+    @property
+    def newest(self) -> pd.Timestamp:
+        """The day on which the newest row of any table became known; the beginning of time when there is none."""
+        days = [getattr(self, c.name)[c.known_from].max() for c in CONTRACTS if c.known_from and len(getattr(self, c.name))]
+        return max(days, default=pd.Timestamp.min)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables together."""
+        return sum(len(getattr(self, f.name)) for f in fields(self))
 
     def fingerprint(self) -> str:
         """Hash every row of every table; file names and row order do not count."""
         return fingerprint((f.name, getattr(self, f.name)) for f in fields(self))
+
+
+def _awaiting_entry(trainings: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Give back to who has not entered yet the status of a prescription. Same rows."""
+    ahead = (trainings["status"] == "entre") & (trainings["entered"] > as_of)
+    return trainings.assign(status=trainings["status"].mask(ahead, "prescrit"))
 
 
 def _sessions_known_at(sessions: pd.DataFrame, purchases: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:

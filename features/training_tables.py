@@ -76,7 +76,7 @@ EMPLOYMENT = Contract(
         Column("end_known_from", "date", "fin_connue_le", optional=True),
         *PLACE,
     ),
-    ("person", "starts", "contract", "occupation"),
+    ("person", "starts", "contract", "occupation", "ends", "commune", "source", "known_from"),
     later={"end_known_from": ("ends", "end_known_from")},
     rules=(comes_before("starts", "ends", "the spell ends before it starts"),),
 )

@@ -61,15 +61,8 @@ FORMACODE = Noun("Formacode", r"\d{5}", "23026")
 SECTOR = Noun("sector", r"\d{3}", "230")
 LEVEL = Noun("European level", r"[1-8]", "3")
 MONTH = Noun("month", r"(?:19|20)\d{2}-(?:0[1-9]|1[0-2])", "2025-03")
-YEAR = Noun("year", r"(?:19|20)\d{2}", "2025")
 
-TERRITORY_KINDS = {
-    "BE": "bassin d'emploi",
-    "ZE": "zone d'emploi",
-    "D": "département",
-    "MR": "Maison de la Région",
-    "R": "région",
-}
+REGION = "R44"
 ACTION_TYPES = (
     "mobilisation",
     "remise_a_niveau",
@@ -91,16 +84,6 @@ OTHER_PUBLIC = "autre"  # a public that no jobseeker is known to belong to, like
 BORDERS = {"LU": "Luxembourg", "DE": "Allemagne", "BE": "Belgique", "CH": "Suisse"}
 
 _LHEO_OLD_LEVELS = {2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 6, 8: 7}
-_ROMAN_LEVELS = {"V": 3, "IV": 4, "III": 5, "II": 6, "I": 7}
-
-
-def territory_code(kind: str, code: str, source: str = "input") -> str:
-    """Type a bare territory code as published by its producer.
-
-    >>> territory_code("BE", "4415"), territory_code("C", "67482"), territory_code("D", "67")
-    ('BE4415', 'C67482', 'D67')
-    """
-    return TERRITORY.parse(kind + code.strip(), source)
 
 
 def sector_of(formacode: str) -> str:
@@ -122,15 +105,6 @@ def level_of_lheo(code: str) -> int | None:
         return None
     number = int(code)
     return number - 10 if 11 <= number <= 18 else _LHEO_OLD_LEVELS.get(number)
-
-
-def level_of_roman(text: str) -> int | None:
-    """Read an old French level written in Roman numerals.
-
-    >>> level_of_roman("V"), level_of_roman("I"), level_of_roman("VI")
-    (3, 7, None)
-    """
-    return _ROMAN_LEVELS.get(text.strip().upper())
 
 
 def month_of(dates: pd.Series[pd.Timestamp]) -> pd.Series[str]:

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 
 SERIES = ["territory", "occupation"]
 YEAR = 12
+FIRST_MONTH = "1970-01"  # where an empty panel is taken to end: it forecasts no series
 Z_80 = float(norm.ppf(0.9))
 
 
@@ -41,14 +42,17 @@ class SeasonalNaive(BaseEstimator):
     """
 
     def fit(self, frame: pd.DataFrame) -> SeasonalNaive:
-        """Learn the last year and the size of past errors. Reads one row per territory, occupation, period."""
-        series = frame.set_index([*SERIES, "period"])["value"]
-        wide = series.unstack("period").sort_index(axis=1)  # noqa: PD010  # nothing is aggregated
-        self.last_ = str(frame["period"].max()) if len(frame) else ""
-        months = list(reversed(_months_after(self.last_, -2 * YEAR))) if len(frame) else []
+        """Learn the last year and the size of past errors. Reads one row per territory, occupation, period.
+
+        A month of the last year that no file covers is taken for the mean of those that are.
+        """
+        wide = frame.set_index([*SERIES, "period"])["value"].unstack("period").sort_index(axis=1)  # noqa: PD010
+        self.last_ = str(frame["period"].max()) if len(frame) else FIRST_MONTH
+        years = [list(reversed(_months_after(str(pd.Period(self.last_, "M") - YEAR * lag), -YEAR))) for lag in range(3)]
+        now, *before = (wide.reindex(columns=months) for months in years)
         self.series_ = wide.index
-        self.year_ = wide.reindex(columns=months[YEAR:]).fillna(0.0)
-        self.dispersion_ = _dispersions(wide, months)
+        self.year_ = now.T.fillna(now.mean(axis=1)).T.fillna(0.0)
+        self.dispersion_ = _dispersions(now, before)
         return self
 
     def predict(self, horizon: int) -> pd.DataFrame:
@@ -78,16 +82,10 @@ def _months_after(last: str, count: int) -> list[str]:
     return [str(start + step) for step in (range(1, count + 1) if count >= 0 else range(0, count, -1))]
 
 
-def _dispersions(wide: pd.DataFrame, months: list[str]) -> pd.DataFrame:
+def _dispersions(now: pd.DataFrame, before: list[pd.DataFrame]) -> pd.DataFrame:
     """Measure φ at a lag of one year and of two. One row per territory; a short history gives Poisson counts (1)."""
-    territories = wide.index.get_level_values("territory")
-    earlier = [str(pd.Period(month, "M") - YEAR) for month in months[YEAR:]]
-    first = _dispersion(wide.reindex(columns=months[YEAR:]), wide.reindex(columns=months[:YEAR]), territories)
-    second = _dispersion(
-        wide.reindex(columns=months[YEAR:]),
-        wide.reindex(columns=[str(pd.Period(month, "M") - YEAR) for month in earlier]),
-        territories,
-    )
+    territories = now.index.get_level_values("territory")
+    first, second = (_dispersion(now, earlier, territories) for earlier in before)
     return pd.DataFrame({"first": first, "later": np.maximum(first, second)})
 
 

@@ -29,7 +29,7 @@ class MatchingParams(Section):
     recommendations: int = param(10, "courses proposed to a person at most", unit="courses", ge=1, le=10)
     candidates: int = param(40, "courses looked at for each person", unit="courses", ge=10, le=500)
     uptake: float = param(
-        0.5, "probability that a proposal is taken up when those before it were not", unit="share", ge=0.05, le=1
+        0.5, "probability that a proposal is taken up when those before it were not", unit="share", ge=0.05, le=0.95
     )
     default_mobility_km: float = param(30.0, "travel accepted by a person who did not say", unit="km", ge=0, le=300)
     same_family: float = param(0.6, "fit of a course for an occupation near the wanted one", unit="score", ge=0, le=1)
@@ -76,8 +76,11 @@ def find_candidates(people: pd.DataFrame, courses: pd.DataFrame, as_of: pd.Times
 
 
 def _no_pairs() -> pd.DataFrame:
-    names = ["person", "priority", "session", "score", "distance_km", "starts", "ends", "fit", "level_unknown"]
-    return pd.DataFrame({name: pd.Series(dtype="object") for name in names})
+    """Give the table of pairs without a row."""
+    texts, numbers = dict.fromkeys(("person", "session"), "str"), dict.fromkeys(("score", "distance_km", "fit"), "float64")
+    kinds = {**texts, **numbers, "priority": "int64", "level_unknown": "bool"}
+    days = dict.fromkeys(("starts", "ends"), "datetime64[us]")
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in {**kinds, **days}.items()})
 
 
 def _entry_dates(people: pd.DataFrame, courses: pd.DataFrame, as_of: pd.Timestamp) -> npt.NDArray[np.datetime64]:
@@ -161,8 +164,8 @@ def _nearest_misses(barriers: dict[str, Flags]) -> list[str]:
 def share_seats(pairs: pd.DataFrame, seats: pd.Series[float], params: MatchingParams) -> pd.DataFrame:
     """Propose courses while their seats can bear it. One row per person, rank: 1…``recommendations`` without gaps.
 
-    In each round everybody, those with most public priorities first, takes the best course not yet proposed to them whose
-    expected load stays within its seats.
+    In each round everybody, those with most public priorities first, takes the best of the remaining candidates whose
+    expected load stays within its seats; one that was full when a person's turn came is not looked at again for that person.
     """
     order = pairs.sort_values(
         ["priority", "person", "score", "session"], ascending=[False, True, False, True], ignore_index=True
@@ -193,7 +196,7 @@ def session_loads(proposed: pd.DataFrame, courses: pd.DataFrame, params: Matchin
     """Add up what is expected of each session. One row per session: seats, expected_load; no price is set yet."""
     load = proposed.assign(load=params.uptake * (1 - params.uptake) ** (proposed["rank"].astype("float64") - 1))
     loads = load.groupby("session")["load"].sum()
-    frame = courses[["session", "seats"]].assign(expected_load=courses["session"].map(loads).fillna(0.0))
+    frame = courses[["session", "seats"]].assign(expected_load=courses["session"].map(loads).astype("float64").fillna(0.0))
     return frame.sort_values("session", ignore_index=True)
 
 

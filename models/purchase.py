@@ -45,6 +45,13 @@ class PurchaseParams(Section):
     )
     smallest_worth: float = param(0.01, "a place worth less than this is not bought", unit="jobs", ge=0, le=1)
 
+    @field_validator("envelopes")
+    @classmethod
+    def _named_apart(cls, envelopes: tuple[Envelope, ...]) -> tuple[Envelope, ...]:
+        if len({envelope.name for envelope in envelopes}) < len(envelopes):
+            raise ValueError("two envelopes have the same name; give each its own")
+        return envelopes
+
     @field_validator("rules")
     @classmethod
     def _no_rule_yet(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
@@ -198,8 +205,8 @@ def _describe(ranked: pd.DataFrame, bought: pd.DataFrame, exercise: int, params:
             "allowance_cents": 0,
             "expected_entries": places * ranked["fill"],
             "jobs": bought["jobs"].astype("float64"),
-            "shrink": (ranked["low"] / ranked["value"]).fillna(0.0),
-            "stretch": (ranked["high"] / ranked["value"]).fillna(1.0),
+            "shrink": (ranked["low"] / ranked["value"]).where(ranked["value"] > 0, 0.0),
+            "stretch": (ranked["high"] / ranked["value"]).where(ranked["value"] > 0, 1.0),
             **{name: ranked[name] for name in ("n", "borrowed")},
             "marginal_worth": bought["marginal"].astype("float64"),
             "infructueux_risk": ranked["risk"],

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import beta
 
 from features.contracts import GradeLimits, write_estimate
 from features.params import Section, param
-from features.vocabulary import CREATING, PREPARING, QUALIFYING
+from features.vocabulary import CREATING, PREPARING, QUALIFYING, REGION
 
 OPTION = ["sector", "action_type", "level"]
 KEY = ["territory", *OPTION]
@@ -24,6 +25,13 @@ class RankingParams(Section):
     """Which outcome makes the worth of a place."""
 
     horizon_months: int = param(12, "months after exit at which durable work counts", unit="months", ge=6, le=24)
+    borrowed_people: float = param(
+        25.0,
+        "a rate borrowed whole from the Region tells of a territory as much as this many people",
+        unit="people",
+        ge=1,
+        le=1000,
+    )
 
 
 def absorption(gap: pd.Series[float], need: pd.Series[float], finishers: pd.Series[float] | float = 0.0) -> pd.Series[float]:
@@ -52,7 +60,7 @@ def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits
     others is worth its rate of entry into a qualifying course × what such a course is worth there; business creation, its
     rate of own businesses. ``rank`` 1 is the lowest cost per job; an option worth nothing comes last and has no cost.
     """
-    rows = _with_next_step(_with_rates(_open_shares(gaps, known), known.outcomes, params.horizon_months))
+    rows = _with_next_step(_with_rates(_open_shares(gaps, known), known.outcomes, params))
     estimates = write_estimate(
         rows,
         value=rows["success"] * rows["open"],
@@ -82,21 +90,28 @@ def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
     return rows.assign(**filled, **opened, fill=float(known.chain["fill"].iloc[0]))
 
 
-def _with_rates(rows: pd.DataFrame, outcomes: pd.DataFrame, horizon: int) -> pd.DataFrame:
+def _with_rates(rows: pd.DataFrame, outcomes: pd.DataFrame, params: RankingParams) -> pd.DataFrame:
     """Give each option the rate of what it is for: the territory's own, else the Region's, all of it borrowed. Same rows."""
     aims = rows["action_type"].map({**dict.fromkeys(PREPARING, "qualification"), CREATING: "own_business"}).fillna("durable")
-    asked = outcomes[(outcomes["public"] == "tout_public") & (outcomes["horizon_months"] == horizon)]
+    asked = outcomes[(outcomes["public"] == "tout_public") & (outcomes["horizon_months"] == params.horizon_months)]
     names = {"value": "rate", "low": "rate_low", "high": "rate_high"}
     rates = asked.rename(columns=names)[[*KEY, "outcome", *names.values(), "n", "borrowed"]]
     aimed = rows.assign(outcome=aims.astype("str"))
     local = aimed.merge(rates, on=[*KEY, "outcome"], how="left", validate="many_to_one")
+    whole = rates[rates["territory"] == REGION].drop(columns="territory").assign(n=0.0, borrowed=1.0)
     region = aimed[[*OPTION, "outcome"]].merge(
-        rates[rates["territory"] == "R44"].drop(columns="territory").assign(n=0.0, borrowed=1.0),
+        whole.assign(**_borrowed_bounds(whole["rate"], params.borrowed_people)),
         on=[*OPTION, "outcome"],
         how="left",
         validate="many_to_one",
     )
     return local.assign(**{name: local[name].fillna(region[name]) for name in (*names.values(), "n", "borrowed")})
+
+
+def _borrowed_bounds(rates: pd.Series[float], people: float) -> dict[str, pd.Series[float]]:
+    """Bound a rate in a territory that has none of its own: sure as it may be for the Region, territories differ."""
+    alpha, omega = (rates * people).clip(lower=1e-6), ((1 - rates) * people).clip(lower=1e-6)
+    return {f"rate_{end}": pd.Series(beta.ppf(q, alpha, omega), index=rates.index) for end, q in (("low", 0.1), ("high", 0.9))}
 
 
 def _with_next_step(rows: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +125,7 @@ def _with_next_step(rows: pd.DataFrame) -> pd.DataFrame:
     for end in ("", "_low", "_high"):
         worth = (qualifying["fill"] * qualifying[f"rate{end}"] * qualifying[f"open{end}"]).fillna(0.0) * qualifying["busiest"]
         usual = worth.groupby(qualifying["territory"]).sum() / qualifying.groupby("territory")["busiest"].sum()
-        follows = rows["territory"].map(usual).fillna(0.0).where(prepares, 1.0)
+        follows = rows["territory"].map(usual).astype("float64").fillna(0.0).where(prepares, 1.0)
         bounds[f"success{end}"] = rows["fill"] * rows[f"rate{end}"] * follows
     return rows.assign(**bounds)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+SIMULATED = "SIMULATED.txt"
+
 
 @dataclass(frozen=True)
 class Home:
@@ -36,6 +38,16 @@ class Home:
     def rejected(self) -> Path:
         """The wrong rows of each source, with their reasons."""
         return self.var / "rejected"
+
+    @property
+    def key_mark(self) -> Path:
+        """What tells the key of the pseudonyms from another one, without telling the key."""
+        return self.var / "pseudonym.mark"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the raw files are those of a simulated region."""
+        return (self.raw / SIMULATED).exists()
 
     @property
     def exports(self) -> Path:

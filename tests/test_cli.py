@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,13 @@ import pandas as pd
 import pytest
 from homes import copy_home
 
+from features import facts
+from needs.doctor import healthy, machine
 from needs.home import Home
 from needs.params import Params, describe_params, load_params
 from needs.privacy import key_file, load_key, pseudonym
+from needs.run.nightly import run_nightly
+from needs.show.figures import count
 
 
 def run(home: Path, *words: str, code: int = 0, **env: str) -> str:
@@ -32,21 +37,57 @@ def home(ran: Home) -> Path:
 def test_the_plan_is_shown_with_its_total_and_for_one_territory(home: Path, published: dict[str, pd.DataFrame]) -> None:
     lots = published["lots"]
     whole = run(home, "plan")
-    assert f"{lots['places'].sum()}" in whole.replace("\u202f", "")
+    assert count(lots["places"].sum(), "fr") in whole
     bassin = lots["territory"].iloc[0]
-    assert len(run(home, "plan", "--territory", bassin).splitlines()) == (lots["territory"] == bassin).sum() + 2
-    assert "BE4415" in run(home, "plan", "--territory", "4441", code=2)
+    told = run(home, "plan", "--territory", bassin)
+    assert len(told.splitlines()) == (lots["territory"] == bassin).sum() + 3
+    title = facts.territories().set_index("territory")["title"][bassin]
+    assert run(home, "plan", "--territory", title.upper()) == told
+
+
+@pytest.mark.parametrize("territory", ["4441", "BE9999", "", "Atlantis"])
+def test_a_territory_that_is_not_there_is_refused_with_those_that_are(home: Path, territory: str) -> None:
+    assert "BE4441 (Strasbourg)" in run(home, "plan", "--territory", territory, code=2)
+
+
+def _listed(home: Path) -> pd.DataFrame:
+    """Read who was looking for work on the last day, with their pseudonyms. One row per person."""
+    paths = sorted((home / "data/raw/jobseekers").glob("*.csv"))
+    everybody = pd.concat([pd.read_csv(path, sep=";", dtype="str") for path in paths])
+    last = everybody[everybody["date_observation"] == everybody["date_observation"].max()]
+    key = load_key()
+    return last.assign(person=[pseudonym(key, name) for name in last["id_personne"]])
 
 
 def test_a_person_is_found_by_identifier_and_never_by_another(home: Path, published: dict[str, pd.DataFrame]) -> None:
-    paths = sorted((home / "data/raw/jobseekers").glob("*.csv"))
-    names = pd.concat([pd.read_csv(path, sep=";", dtype="str")["id_personne"] for path in paths]).unique()
     first = published["recommendations"].iloc[0]
-    name = next(name for name in names if pseudonym(load_key(), name) == first["person"])
+    people = _listed(home).set_index("person")
+    name = people.loc[first["person"], "id_personne"]
     told = run(home, "match", name)
     assert first["session"] in told
     assert name not in told
-    assert "Aucune formation" in run(home, "match", "nobody")
+    stranger = run(home, "match", "nobody", code=2)
+    assert f"{len(people):,} jobseekers" in stranger
+    assert "nobody" not in stranger
+
+
+def test_who_is_proposed_nothing_is_told_why(home: Path, published: dict[str, pd.DataFrame]) -> None:
+    people = _listed(home)
+    objecting = people[people["opposition"] == "1"]["id_personne"]
+    assert "s'oppose" in run(home, "match", objecting.iloc[0])
+    without = people[(people["opposition"] != "1") & ~people["person"].isin(published["recommendations"]["person"])]
+    assert "Aucune formation" in run(home, "match", without["id_personne"].iloc[0])
+
+
+def test_a_read_command_makes_neither_a_key_nor_a_database(home: Path, tmp_path: Path) -> None:
+    for words in (["plan"], ["match", "P1"], ["report"], ["rollback"]):
+        assert "Nothing has been published yet" in run(tmp_path, *words, code=2)
+    assert "Nothing has been published yet" in run(tmp_path, "runs")
+    run(tmp_path, "doctor", code=2)
+    assert list(tmp_path.iterdir()) == []
+    key = tmp_path / "pseudonym.key"
+    run(home, "match", "P1", code=2, NEEDS_PSEUDONYM_KEY="", NEEDS_PSEUDONYM_KEY_FILE=str(key))
+    assert not key.exists()
 
 
 def test_the_report_speaks_the_language_asked_for(home: Path) -> None:
@@ -57,7 +98,9 @@ def test_the_report_speaks_the_language_asked_for(home: Path) -> None:
 
 
 def test_runs_are_listed_and_there_is_nothing_to_go_back_to(home: Path) -> None:
-    assert run(home, "runs").startswith("* 20260331-")
+    told = run(home, "runs")
+    assert told.startswith("* 20260331-")
+    assert told.splitlines()[-1] == "* = current"
     assert "no run before" in run(home, "rollback", code=2)
     assert "nothing-like-it" in run(home, "rollback", "nothing-like-it", code=2)
 
@@ -111,8 +154,31 @@ def test_params_that_are_not_yaml_are_refused_where_they_are(tmp_path: Path) -> 
 
 
 def test_doctor_says_what_is_missing_and_how_to_get_it(home: Path, tmp_path: Path) -> None:
-    assert "needs demo" in run(tmp_path, "doctor", code=2)
-    assert "missing  outcomes" not in run(home, "doctor")
+    told = run(tmp_path, "doctor", code=2)
+    assert told.count("needs demo") == 1
+    assert "missing  offers" in told
+    assert "absent   outcomes" in told
+    assert "missing" not in run(home, "doctor")
+
+
+def test_doctor_finds_a_package_that_is_not_installed() -> None:
+    findings = list(machine(["pandas", "no-such-package"]))
+    assert not healthy(findings)
+    assert [text.split(":")[0] for state, text in findings if state == "missing"] == ["package no-such-package"]
+
+
+def test_going_back_writes_the_page_and_the_exports_of_that_run(ran: Home, tmp_path: Path) -> None:
+    there = Home(tmp_path / "there")
+    shutil.copytree(ran.root, there.root)
+    first = run_nightly(there, load_params(there.params), "2026-03-31").run_id
+    second = run_nightly(there, load_params(there.params, ["matching.uptake=0.4"]), "2026-03-31").run_id
+    assert first != second
+    told = run(there.root, "rollback")
+    page = there.reports / first / "index.html"
+    assert f"{first} is the current run" in told
+    assert str(page) in told
+    assert "plan_2027.xlsx" in told
+    assert first in page.read_text(encoding="utf-8")
 
 
 def test_demo_refuses_to_write_over_what_is_there(drawn: Home, tmp_path: Path) -> None:
@@ -125,7 +191,7 @@ def test_demo_refuses_to_write_over_what_is_there(drawn: Home, tmp_path: Path) -
 def test_the_first_run_draws_a_key_that_only_its_owner_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NEEDS_PSEUDONYM_KEY", raising=False)
     monkeypatch.setenv("NEEDS_PSEUDONYM_KEY_FILE", str(tmp_path / "keys" / "a.key"))
-    key = load_key()
+    key = load_key(create=True)
     assert (len(key), load_key()) == (64, key)
     assert key_file().stat().st_mode & 0o777 == 0o600
     assert pseudonym(key, "P1") != pseudonym(key + "x", "P1")

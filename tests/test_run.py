@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import random
@@ -9,6 +10,7 @@ import sqlite3
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from homes import AS_OF, copy_home, gathered
@@ -16,14 +18,18 @@ from pandas.testing import assert_frame_equal
 
 from features import facts
 from features.build import build_features
+from features.courses import list_courses
 from features.demand import count_positions
+from features.options import list_options
+from features.supply import available_people
 from features.tables import CONTRACT, Tables
 from features.vocabulary import InputError
 from models.gap import yearly_gap
 from models.ranking import Known, rank_options
 from needs.home import Home
 from needs.params import Params, load_params
-from needs.run.forecasts import add_up_levels, forecast_territory
+from needs.run.door import Door
+from needs.run.forecasts import add_up_levels, forecast_levels, forecast_territory
 from needs.run.gates import GateRefusal, hold_gates
 from needs.run.nightly import run_nightly
 from needs.run.pipeline import Inputs, compute, gather
@@ -79,7 +85,7 @@ def test_what_was_not_known_at_as_of_changes_nothing(inputs: Inputs, published: 
         if contract.known_from and len(tables[name]):
             later = tables[name].tail(200).assign(**{contract.known_from: LATER})
             tables[name] = contract.sort(pd.concat([tables[name], later], ignore_index=True))
-    told = gather(Tables(**tables), inputs.as_of, inputs.params, rejected=0)
+    told = gather(Tables(**tables), inputs.as_of, inputs.params, Door({}, simulated=True))
     assert told.run_id == inputs.run_id
     assert_same(compute(told), published)
 
@@ -207,12 +213,12 @@ def test_every_person_is_served_or_counted(inputs: Inputs) -> None:
 
 
 def _with_cell(params: Params, smallest: int) -> Params:
-    return Params.model_validate(params.model_dump() | {"privacy": {"smallest_cell": smallest}})
+    return Params.model_validate(params.model_dump() | {"features": {"privacy": {"smallest_cell": smallest}}})
 
 
 def test_small_cells_are_not_published(published: dict[str, pd.DataFrame], params: Params) -> None:
-    assert (published["outcomes"]["n"] >= params.privacy.smallest_cell).all()
-    assert (published["unmet"]["people"] >= params.privacy.smallest_cell).all()
+    assert (published["outcomes"]["n"] >= params.features.privacy.smallest_cell).all()
+    assert (published["unmet"]["people"] >= params.features.privacy.smallest_cell).all()
 
 
 def test_nothing_that_names_a_person_leaves_the_door(ran: Home) -> None:
@@ -262,7 +268,7 @@ def test_too_many_wrong_rows_refuse_the_source_and_fewer_are_kept_apart(drawn: H
         return ";".join([*cells[:place], "67999", *cells[place + 1 :]])
 
     path.write_text("\n".join([head, *map(spoilt, lines[:3]), *lines[3:]]), encoding="utf-8")
-    assert gathered(home).rejected == 3
+    assert gathered(home).door.rejected == {"jobseekers": 3}
     rejected = pd.read_csv(home.rejected / "jobseekers.csv", sep=";")
     assert rejected["line"].tolist() == [2, 3, 4]
     path.write_text("\n".join([head, *map(spoilt, lines[:200]), *lines[200:]]), encoding="utf-8")
@@ -281,3 +287,153 @@ def test_the_digest_says_what_is_not_estimated(published: dict[str, pd.DataFrame
 def test_an_empty_home_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="needs demo"):
         run_nightly(Home(tmp_path), Params(), AS_OF)
+
+
+def test_the_figures_of_a_departement_rest_on_its_own_bassins(inputs: Inputs) -> None:
+    features = build_features(inputs.tables, inputs.as_of, inputs.params.features)
+    limits = inputs.params.features.grades.limits()
+    alone = features.panel["department"] == "D67"
+    own = replace(
+        features,
+        panel=features.panel[alone].reset_index(drop=True),
+        coverage=features.coverage[features.coverage["territory"].isin(features.panel.loc[alone, "territory"])],
+    )
+    told, whole = (forecast_levels(each, 24, inputs.params, limits) for each in (own, features))
+    for frame in (told, whole):
+        assert ((frame["coverage_low"] <= frame["coverage"]) & (frame["coverage"] <= frame["coverage_high"])).all()
+    pairs = [frame[frame["territory"] == "D67"].reset_index(drop=True) for frame in (told, whole)]
+    assert_frame_equal(*pairs)
+
+
+def test_a_small_group_of_past_trainees_cannot_be_told_from_its_wider_one(published: dict[str, pd.DataFrame]) -> None:
+    smallest = 5
+    for name in ("rankings", "lots", "rejected_lots", "outcomes"):
+        counts = published[name]["n"].dropna()
+        assert not counts.between(0.5, smallest - 0.5).any(), name
+    supply = published["sector_needs"]["supply"]
+    assert (supply > 0).any()
+
+
+def test_counts_of_available_people_are_rounded_and_their_total_kept(inputs: Inputs) -> None:
+    params = inputs.params.features.supply
+    exact = available_people(inputs.tables.jobseekers, params.model_copy(update={"rounding": 1}))
+    told = available_people(inputs.tables.jobseekers, params)
+    assert np.allclose(told["supply"] * params.flow_months % params.rounding, 0)
+    totals = [flow.groupby(["territory", "department"])["supply"].sum() * params.flow_months for flow in (exact, told)]
+    assert (totals[0].sub(totals[1], fill_value=0.0).abs() <= params.rounding / 2).all()
+
+
+def test_a_session_that_the_catalogue_no_longer_lists_is_withdrawn(inputs: Inputs) -> None:
+    catalogue, communes = inputs.tables.catalogue, facts.communes()
+    params = inputs.params.features.courses
+    old = catalogue.assign(known_from=catalogue["known_from"] - pd.Timedelta(days=params.stale_days + 1))
+    both = pd.concat([old, catalogue.iloc[::2]], ignore_index=True)
+    listed = list_courses(both, communes, params)
+    assert set(listed["session"]) == set(list_courses(catalogue.iloc[::2], communes, params)["session"])
+    assert 0 < len(listed) < len(list_courses(catalogue, communes, params))
+
+
+def test_a_source_whose_files_are_gone_leaves_the_lake(drawn: Home, tmp_path: Path) -> None:
+    home = copy_home(drawn, tmp_path)
+    before = gathered(home)
+    assert len(before.tables.signals)
+    for path in home.raw.glob("signals/*"):
+        path.unlink()
+    after = gathered(home)
+    assert after.tables.signals.empty
+    assert after.run_id != before.run_id
+
+
+def test_an_exercise_that_is_over_is_refused_and_one_begun_serves_what_is_left(inputs: Inputs) -> None:
+    def bought_for(year: int) -> Inputs:
+        purchase = {**inputs.params.purchase.model_dump(), "exercise": year}
+        params = Params.model_validate(inputs.params.model_dump() | {"purchase": purchase})
+        return gather(inputs.tables, inputs.as_of, params, Door({}, simulated=True))
+
+    with pytest.raises(InputError, match=r"purchase\.exercise 2024"):
+        bought_for(2024)
+    begun = bought_for(2025)
+    assert begun.served == ["2026-04", "2026-05", "2026-06"]
+    digest = compute(begun)["digest"]
+    assert digest.loc[digest["message"].str.contains("entamé"), "figure"].tolist() == [3.0]
+
+
+def test_an_unsuccessful_lot_is_known_when_its_year_ends_and_sets_no_price(inputs: Inputs, drawn: Home, tmp_path: Path) -> None:
+    home = copy_home(drawn, tmp_path)
+    path = next(home.raw.glob("purchases/*.csv"))
+    frame = pd.read_csv(path, sep=";", dtype="str", keep_default_na=False)
+    lost = frame.iloc[[0]].assign(
+        id_lot="LOST", nb_offres_recues="0", date_notification="", exercice="2024", cout_total_eur="99999999"
+    )
+    pd.concat([frame, lost]).to_csv(path, sep=";", index=False)
+    purchases = gathered(home).tables.purchases
+    assert purchases.set_index("lot").loc["LOST", "known_from"] == pd.Timestamp("2024-12-31")
+    dear = list_options(purchases).merge(list_options(inputs.tables.purchases), on=["sector", "action_type", "level"])
+    assert np.allclose(dear["place_eur_x"], dear["place_eur_y"])
+    assert (dear["risk_x"] > dear["risk_y"]).sum() == 1
+
+
+def test_what_had_not_happened_yet_is_not_seen(inputs: Inputs) -> None:
+    earlier = pd.Timestamp("2025-06-30")
+    spells = inputs.tables.employment.assign(end_known_from=pd.NaT)
+    known = replace(inputs.tables, employment=spells).known_at(earlier)
+    assert (inputs.tables.employment["ends"] > earlier).any()
+    assert not (known.employment["ends"] > earlier).any()
+    assert not ((known.trainings["status"] == "entre") & (known.trainings["entered"] > earlier)).any()
+
+
+def test_one_run_at_a_time(drawn: Home, tmp_path: Path) -> None:
+    home = copy_home(drawn, tmp_path)
+    home.var.mkdir()
+    with (home.var / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another run"):
+            run_nightly(home, load_params(home.params), AS_OF)
+    assert run_nightly(home, load_params(home.params), AS_OF).new
+
+
+def test_people_without_a_known_home_are_said(drawn: Home, tmp_path: Path) -> None:
+    home = copy_home(drawn, tmp_path)
+    path = sorted(home.raw.glob("jobseekers/*.csv"))[-1]
+    frame = pd.read_csv(path, sep=";", dtype="str", keep_default_na=False)
+    last = frame.index[frame["date_observation"] == frame["date_observation"].max()][:30]
+    frame.loc[last, "insee_commune"] = ""
+    frame.to_csv(path, sep=";", index=False)
+    digest = compute(gathered(home))["digest"]
+    assert digest.loc[digest["message"].str.contains("commune inconnue"), "figure"].tolist() == [30.0]
+
+
+@pytest.mark.parametrize("name", [name for name in CONTRACT if name != "offers"])
+def test_a_run_stands_without_any_one_source_but_the_vacancies(inputs: Inputs, name: str) -> None:
+    without = replace(inputs.tables, **{name: CONTRACT[name].empty()})
+    told = compute(gather(without, inputs.as_of, inputs.params, Door({}, simulated=True)))
+    assert len(told["forecasts"])
+    assert (told["lots"]["cost_cents"].sum() > 0) == (name not in ("trainings", "employment", "purchases"))
+
+
+@pytest.mark.parametrize("day", ["2025-12-31", "2024-06-30"])
+def test_a_run_stands_on_an_earlier_day(inputs: Inputs, day: str) -> None:
+    told = compute(gather(inputs.tables, pd.Timestamp(day), inputs.params, Door({}, simulated=True)))
+    assert told["forecasts"]["period"].min() == str(pd.Period(day, "M") + 1)
+    assert told["recommendations"].empty
+
+
+def test_before_the_first_vacancy_the_gate_refuses(inputs: Inputs) -> None:
+    with pytest.raises(GateRefusal, match="no vacancy was known on 2020-01-01"):
+        compute(gather(inputs.tables, pd.Timestamp("2020-01-01"), inputs.params, Door({}, simulated=True)))
+
+
+def test_a_day_that_has_not_come_is_refused(ran: Home) -> None:
+    with pytest.raises(InputError, match="has not come yet"):
+        run_nightly(ran, load_params(ran.params), "2099-01-01")
+
+
+def test_another_key_is_refused_before_anything_is_published(
+    drawn: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = copy_home(drawn, tmp_path)
+    first = run_nightly(home, load_params(home.params), AS_OF)
+    monkeypatch.setenv("NEEDS_PSEUDONYM_KEY", "another key")
+    with pytest.raises(InputError, match="not the one this home was read with"):
+        run_nightly(home, load_params(home.params), AS_OF)
+    assert list_runs(open_database(first.database))["run_id"].tolist() == [first.run_id]

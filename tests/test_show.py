@@ -18,7 +18,7 @@ from lxml import etree, html
 from features import facts
 from features.vocabulary import ACTION_TYPES, PUBLICS, months_from
 from models.matching import BARRIERS
-from needs.show.figures import cents, count, euros, percent, safe_cell
+from needs.show.figures import count, euros, percent, safe_cell
 from needs.show.messages import LANGUAGES, messages, say, tell
 from needs.show.report import write_report
 from needs.show.sheets import lots_sheet
@@ -213,6 +213,14 @@ def test_three_reasons_at_most_the_weightiest_first(reasons):
 # Figures ---------------------------------------------------------------------------------------------------------------
 
 
+def cents(text: str, language: str) -> int:
+    """Read an amount back as a person would."""
+    thousands, decimal = {"fr": ("\u202f", ","), "en": (",", ".")}[language]
+    plain = text.replace("€", "").replace("\u00a0", "").replace(thousands, "").strip()
+    whole, _, rest = plain.lstrip("−").partition(decimal)
+    return (-1 if plain.startswith("−") else 1) * (int(whole) * 100 + int(rest or 0))
+
+
 @given(st.integers(-(10**14), 10**14), st.sampled_from(LANGUAGES))
 def test_money_written_is_money_read(amount, language):
     assert cents(euros(amount, language), language) == amount
@@ -278,6 +286,30 @@ def test_hostile_texts_stay_texts_in_every_file(tables, tmp_path):
     read = pd.read_csv(plan, sep=";", decimal=",", encoding="utf-8-sig")
     assert set(read["Décidé par"]) == {"'=HYPERLINK(1)"}
     assert read["Coût (€)"].sum() == pytest.approx(tables["lots"]["cost_cents"].sum() / 100)
+
+
+def test_no_two_columns_have_one_header_and_none_is_empty(tables, tmp_path):
+    workbook, plan, *_ = write_exports(tmp_path, EXERCISE, tables, "fr")
+    for sheet in openpyxl.load_workbook(workbook, data_only=True).worksheets:
+        headers, *rows = sheet.iter_rows(min_row=3, values_only=True)
+        assert len(set(headers)) == len(headers), sheet.title
+        columns = dict(zip(headers, zip(*rows, strict=True), strict=True))
+        assert [header for header, cells in columns.items() if set(cells) <= {None, ""}] == [], sheet.title
+    assert "Stabilité" in pd.read_csv(plan, sep=";", decimal=",", encoding="utf-8-sig")
+
+
+def test_codes_of_a_lot_are_told_in_words(tables):
+    rows = lots_sheet("lots", conform("lots", tables["lots"]), EXERCISE, "fr").rows
+    assert set(rows["decided_by"]) == {"moteur"}
+    assert set(rows["volet"]) == {"Socle"}
+
+
+def test_a_gap_just_below_zero_is_shown_as_zero(tables, tmp_path):
+    tables["sector_needs"] = tables["sector_needs"].assign(value=-0.0001, low=-3.0)
+    sheet = openpyxl.load_workbook(write_exports(tmp_path, EXERCISE, tables, "en")[0])["Needs by sector"]
+    headers, *rows = sheet.iter_rows(min_row=3, values_only=True)
+    assert {row[headers.index("Remaining need")] for row in rows} == {0}
+    assert max(row[headers.index("Remaining need, low")] for row in rows) <= -3
 
 
 def test_the_best_lots_come_first(tables):
@@ -359,6 +391,19 @@ def test_the_figures_of_the_page_are_those_of_the_tables(tables, tmp_path):
     assert count(bought["value"].sum(), "fr") in text
     served = tables["forecasts"].query("territory != 'R44' and '2027-07' <= period <= '2028-06'")
     assert count(served["need"].sum(), "fr") in text
+
+
+@pytest.mark.parametrize(("grade", "cautious"), [("D", True), ("B", False)])
+def test_the_page_warns_when_most_of_the_first_lots_are_indicative(tables, tmp_path, grade, cautious):
+    tables["lots"] = tables["lots"].assign(grade=grade)
+    assert ("Prudence" in page_of(tables, tmp_path)) is cautious
+
+
+def test_warnings_about_the_data_stand_at_the_top(tables, tmp_path):
+    text = html.document_fromstring(page_of(tables, tmp_path)).text_content()
+    missing, silent, _ = tables["digest"]["message"]
+    assert 0 < text.index(missing) < text.index(say("buy_first", "fr"))
+    assert text.index(silent) > text.index(say("quality_heading", "fr"))
 
 
 def test_money_adds_up_by_group_and_by_territory(tables):

@@ -1,6 +1,7 @@
 """Our own tables and the files they lie in: laws first, then each bad input with its one clear answer."""
 
 import codecs
+import gzip
 import logging
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from pandas.testing import assert_frame_equal
 from features.contracts import Checked, Contract
 from features.sources import SOURCES, files_of
 from features.sources.files import records
+from features.sources.formats import describe_formats
 from features.sources.ours import read_table
 from features.tables import JOBSEEKERS, PURCHASES, SESSIONS, SIGNALS, TRAININGS
 from features.vocabulary import InputError
@@ -140,7 +142,7 @@ def test_garbage_gets_an_input_error_or_quarantine(folder, name, content, head):
         told = f"{name}: {SOURCES[name].read([path]).read} rows"
     except InputError as error:
         told = str(error)
-    assert told.startswith(("g.bin: ", f"{name}: "))
+    assert told.startswith((f"{path}: ", f"{name}: "))
 
 
 def test_typed_parquet_cells_are_read_as_their_csv_spelling(tmp_path):
@@ -196,7 +198,10 @@ def test_faults_of_all_files_come_at_once(tmp_path):
     ]
     with pytest.raises(InputError) as caught:
         read_table([*paths, tmp_path, tmp_path / "absent.csv"], SIGNALS)
-    assert [fault.split(":")[0] for fault in caught.value.faults] == ["empty.csv", "page.csv", tmp_path.name, "absent.csv"]
+    told = [tmp_path / "empty.csv", tmp_path / "page.csv", tmp_path, tmp_path / "absent.csv"]
+    assert [fault.split(":")[0] for fault in caught.value.faults] == [str(path) for path in told]
+    assert caught.value.faults[-1] == f"{tmp_path / 'absent.csv'}: there is no such file."
+    assert not any("territoire_type" in fault for fault in caught.value.faults)
 
 
 @pytest.mark.parametrize(
@@ -212,12 +217,37 @@ def test_faults_of_all_files_come_at_once(tmp_path):
         (b"\x1f\x8b\x08\x00garbage", "cannot be read to its end"),
         ("  \n", "is empty"),
         ("<html><body>503</body></html>", "web page"),
+        ('{"resultats": []}', "is JSON, not CSV"),
+        (gzip.compress(b'\xef\xbb\xbf [{"id": 1}]'), "is JSON, not CSV"),
+        (b"PK\x03\x04x", "is an Excel workbook (or a zip)"),
+        ("<?xml version='1.0'?><lheo/>", "is XML, not CSV"),
+        (b"%PDF-1.7", "is a PDF"),
     ],
 )
 def test_what_is_no_csv_of_ours_is_refused_in_words(tmp_path, content, words):
     text = refusal(tmp_path, content)
     assert "a.csv" in text
     assert words in text
+
+
+def test_a_file_of_another_table_is_told_in_one_line(tmp_path):
+    path = tmp_path / "a.csv"
+    assert refusal(tmp_path, csv(SESSION), PURCHASES) == f"{path}: these are the columns of 'sessions', not of 'purchases'."
+    few_of_them = refusal(tmp_path, "exercice;id_lot\n2025;L1\n", PURCHASES)
+    assert few_of_them.startswith(f"{path}: 34 of the 36 columns of purchases are missing: marche;type_contrat;")
+    assert "\n" not in few_of_them
+
+
+@pytest.mark.parametrize("name", ["catalogue", "offers", "signals"])
+def test_a_workbook_is_told_wherever_it_is_dropped(tmp_path, name):
+    path = write(tmp_path, b"PK\x03\x04 and more", "a.xlsx")
+    with pytest.raises(InputError, match="is an Excel workbook"):
+        SOURCES[name].read([path])
+
+
+def test_the_page_of_formats_says_what_the_contracts_say():
+    page = Path(__file__).resolve().parents[1] / "docs" / "formats.md"
+    assert page.read_text(encoding="utf-8") == describe_formats(), "run: python -m features.sources.formats > docs/formats.md"
 
 
 def test_a_column_that_never_holds_its_type_is_a_wrong_shape(tmp_path):

@@ -2,8 +2,8 @@
 
 ``python -m features.facts.rebuild FOLDER [TARGET]`` finds the public files anywhere under ``FOLDER`` by their names and
 writes the tables into ``TARGET`` (this package unless said otherwise). What a person decides stays as it is: the grouping
-of sectors (``sectors.csv``, column ``group``, and ``formacode_groups.csv``), the publics (``publics.csv``, column
-``public``), ``territories.csv`` but its zones d'emploi, ``maisons.csv`` and ``family_additions.csv``.
+and wording of sectors (``sectors.csv``, columns ``group`` and ``title``, and ``formacode_groups.csv``), the publics
+(``publics.csv``, column ``public``), ``territories.csv`` but its zones d'emploi, ``maisons.csv`` and ``family_additions.csv``.
 """
 
 from __future__ import annotations
@@ -179,13 +179,18 @@ def formacodes(folder: Path) -> pd.DataFrame:
 
 
 def sectors(folder: Path) -> pd.DataFrame:
-    """List the sectors. One row per semantic field, and per field that only newer codes have; the group is a decision."""
+    """List the sectors. One row per semantic field, and per field that only newer codes have; group and title are decisions.
+
+    ``official_title`` is the producer's, in capitals; a field of newer codes has none.
+    """
     listed = _formacode_list(folder)
     fields = listed.loc[listed[3] == "DOM", 4].drop_duplicates()
     titles = dict(zip(fields.str[:3], fields.str[4:].str.strip(), strict=True))
     every = pd.DataFrame({"sector": sorted({*titles, *formacodes(folder)["sector"]})})
-    kept = every.merge(_kept("sectors"), on="sector", how="left", validate="one_to_one")
-    return kept.assign(title=kept["sector"].map(titles).fillna(kept["title"]).fillna(""), group=kept["group"].fillna("autres"))
+    official = every["sector"].map(titles).fillna("")
+    kept = every.merge(_kept("sectors")[["sector", "title", "group"]], on="sector", how="left", validate="one_to_one")
+    named = kept.assign(title=kept["title"].fillna(official), official_title=official, group=kept["group"].fillna("autres"))
+    return named[["sector", "title", "official_title", "group"]]
 
 
 def certifications(folder: Path) -> pd.DataFrame:

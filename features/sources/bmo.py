@@ -17,7 +17,7 @@ import pandas as pd
 from python_calamine import CalamineError, CalamineWorkbook
 
 from features.contracts import Checked
-from features.sources.files import each, escaped, opened, read_text, records
+from features.sources.files import CSV, WORKBOOK, each, escaped, opened, read_text, records
 from features.tables import BMO
 from features.vocabulary import InputError
 
@@ -63,14 +63,14 @@ def read_bmo(paths: Sequence[Path], region: str | None = "44", *, published: str
 
 def _read_file(path: Path) -> pd.DataFrame:
     """Read one file as texts. One row per row under the header."""
-    with opened(path, EXAMPLE) as stream:
+    with opened(path, WORKBOOK, CSV) as stream:
         is_workbook = stream.peek(4)[:4] in _WORKBOOKS
     for sheet in _sheets(path) if is_workbook else [_csv(path)]:
         for place, (_, cells) in enumerate(sheet[:_HEADER_WITHIN]):
             names = _names_of(cells)
             if set(_COLUMNS.values()) | {"territory"} <= set(names):
                 return _frame([_row(record, names) for record in sheet[place + 1 :]], path.name)
-    raise InputError(f"{path.name}: no sheet has the columns of the survey. {EXAMPLE}")
+    raise InputError(f"{path}: no sheet has the columns of the survey. {EXAMPLE}")
 
 
 def _frame(rows: list[list[str]], source: str) -> pd.DataFrame:
@@ -80,10 +80,10 @@ def _frame(rows: list[list[str]], source: str) -> pd.DataFrame:
 
 def _sheets(path: Path) -> Iterator[list[Record]]:
     """Give the rows of each sheet of a workbook, with their line and as texts."""
-    refusal = f"{path.name}: cannot be opened as a workbook; download it again. {EXAMPLE}"
+    refusal = f"{path}: cannot be opened as a workbook; download it again. {EXAMPLE}"
     try:
         if zipfile.is_zipfile(path) and sum(part.file_size for part in zipfile.ZipFile(path).infolist()) > _LARGEST:
-            raise InputError(f"{path.name}: unfolds to more than 1 GB; no survey is so large. {EXAMPLE}")
+            raise InputError(f"{path}: unfolds to more than 1 GB; no survey is so large. {EXAMPLE}")
         book = CalamineWorkbook.from_path(path)
         for name in book.sheet_names:
             rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
@@ -99,9 +99,9 @@ def _spelt(cell: object) -> str:
 
 
 def _csv(path: Path) -> list[Record]:
-    text = read_text(path, EXAMPLE)
+    text = read_text(path, WORKBOOK, CSV)
     header = text.split("\n", 1)[0]
-    return list(records(text, max(";,\t", key=header.count), path.name))
+    return list(records(text, max(";,\t", key=header.count), str(path)))
 
 
 def _names_of(header: list[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The bytes of a file: opened, decoded and cut into records, or refused in words that say how a real one looks.
+"""The bytes of a file: opened, decoded and cut into records, or refused in words that name its path as it was given.
 
 Every reader of this package starts here, so that an HTML page saved as a CSV, a truncated download or a spreadsheet in
 Latin-1 gets the same answer wherever it is dropped.
@@ -28,6 +28,14 @@ _LETTERS = frozenset("àâäáæçèéêëíîïñóôöœùûüúßÀÂÄÆÇÈ
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _LONGEST_LINE = 1_000_000
 _LONGEST_RECORD = 1000
+WORKBOOK, PARQUET, JSON, XML, CSV = "an Excel workbook (or a zip)", "Parquet", "JSON", "XML", "CSV"
+_KNOWN_BY = (
+    (WORKBOOK, (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")),
+    (PARQUET, (b"PAR1",)),
+    ("a PDF", (b"%PDF",)),
+    (JSON, (b"{", b"[")),
+    (XML, (b"<",)),
+)
 _WRONG_ROWS = 0.02  # fewer accented lines than this may as well be wrong rows of a UTF-8 file
 
 Part = TypeVar("Part")
@@ -48,47 +56,60 @@ def each(paths: Sequence[Path], read: Callable[[Path], Part]) -> list[Part]:
 
 
 @contextmanager
-def opened(path: Path, example: str) -> Iterator[io.BufferedReader]:
-    """Open a file, plain or gzipped, and refuse a folder, an empty file or a web page."""
+def opened(path: Path, *kinds: str) -> Iterator[io.BufferedReader]:
+    """Open a file, plain or gzipped, and refuse a folder, an empty file, or what is plainly of no kind that is read here."""
     if path.is_dir():
-        raise InputError(f"{path.name}: is a folder, not a file. {example}")
+        raise InputError(f"{path}: is a folder, not a file. Give the files in it.")
     try:
         with path.open("rb") as plain:
             zipped = plain.peek(2)[:2] == _GZIP
             stream = cast(io.BufferedReader, io.BufferedReader(gzip.GzipFile(fileobj=plain), 1 << 20) if zipped else plain)
-            head = stream.peek(1024)[:1024].removeprefix(codecs.BOM_UTF8).lstrip().lower()
-            if head.startswith((b"<!doctype html", b"<html")):
-                raise InputError(f"{path.name}: is a web page (HTML); the download failed. {example}")
-            if not head:
-                raise InputError(f"{path.name}: is empty. {example}")
+            _refuse_other_kind(stream.peek(1024)[:1024].removeprefix(codecs.BOM_UTF8).lstrip(), path, kinds)
             yield stream
+    except (FileNotFoundError, NotADirectoryError) as fault:
+        raise InputError(f"{path}: there is no such file.") from fault
+    except PermissionError as fault:
+        raise InputError(f"{path}: may not be read by this user; ask for the right to read it.") from fault
     except (OSError, EOFError, zlib.error) as fault:
-        raise InputError(f"{path.name}: cannot be read to its end ({fault}); copy or download it again. {example}") from fault
+        raise InputError(f"{path}: cannot be read to its end ({fault}); copy or download it again.") from fault
 
 
-def read_text(path: Path, example: str) -> str:
+def _refuse_other_kind(head: bytes, path: Path, kinds: tuple[str, ...]) -> None:
+    """Tell by its first bytes a file that is of none of the kinds that are read here."""
+    if not head:
+        raise InputError(f"{path}: is empty; copy or download it again.")
+    if head.lower().startswith((b"<!doctype html", b"<html")):
+        raise InputError(f"{path}: is a web page (HTML), not {' or '.join(kinds)}; the download failed: download it again.")
+    found = next((kind for kind, starts in _KNOWN_BY if head.startswith(starts)), CSV)
+    if found != CSV and found not in kinds:
+        raise InputError(f"{path}: is {found}, not {' or '.join(kinds)}.")
+
+
+def read_text(path: Path, *kinds: str) -> str:
     """Read a file of text: UTF-8, or wholly UTF-16 or Latin-1 where that is unambiguous, which the log then says.
 
     Bytes that are not UTF-8 in a UTF-8 file come back escaped, for :func:`escaped` to find in their row.
     """
-    with opened(path, example) as stream:
+    with opened(path, *kinds) as stream:
         content = stream.read()
-    text = _decoded(content, path, example)
+    text = _decoded(content, path)
     if "\0" in text:
-        raise InputError(f"{path.name}: holds a NUL character: it is not a text file, or it is damaged. {example}")
+        raise InputError(
+            f"{path}: holds a NUL character: it is not a text file, or it is damaged. Save it again as UTF-8 text."
+        )
     return text
 
 
-def _decoded(content: bytes, path: Path, example: str) -> str:
+def _decoded(content: bytes, path: Path) -> str:
     wide = _utf16(content)
     if wide:
-        _LOG.warning("%s: read as UTF-16; save it as UTF-8.", path.name)
+        _LOG.warning("%s: read as UTF-16; save it as UTF-8.", path)
         try:
             return content.decode(wide).removeprefix("\ufeff")
         except UnicodeDecodeError as fault:
-            raise InputError(f"{path.name}: is neither UTF-8 nor UTF-16 text. {example}") from fault
+            raise InputError(f"{path}: is neither UTF-8 nor UTF-16 text. Save it as UTF-8.") from fault
     if _is_latin(content):
-        _LOG.warning("%s: read as Latin-1 (Windows-1252); save it as UTF-8.", path.name)
+        _LOG.warning("%s: read as Latin-1 (Windows-1252); save it as UTF-8.", path)
         return content.decode("cp1252")
     return content.decode("utf-8-sig", "surrogateescape")
 

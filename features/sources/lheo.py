@@ -20,7 +20,7 @@ from lxml import etree
 
 from features import facts
 from features.contracts import Checked
-from features.sources.files import each, opened
+from features.sources.files import XML, each, opened
 from features.tables import CATALOGUE
 from features.vocabulary import OTHER_PUBLIC, InputError, level_of_lheo
 
@@ -69,12 +69,12 @@ class _Export:
 def _read_file(path: Path) -> pd.DataFrame:
     """Read one export as texts. One row per session."""
     export = _Export()
-    with opened(path, EXAMPLE) as stream:
+    with opened(path, XML) as stream:
         try:
-            _gather(export, _Metered(stream, path.name), path.name)
+            _gather(export, _Metered(stream, str(path)), str(path))
         except etree.XMLSyntaxError as fault:
-            raise InputError(f"{path.name}: is not well-formed XML ({str(fault)[:120]}). {EXAMPLE}") from fault
-    return _frame(export.rows).assign(file=path.name, known_from=_known_from(export, path.name))
+            raise InputError(f"{path}: is not well-formed XML ({str(fault)[:120]}). {EXAMPLE}") from fault
+    return _frame(export.rows).assign(file=path.name, known_from=_known_from(export, path))
 
 
 def _frame(rows: list[Row]) -> pd.DataFrame:
@@ -149,14 +149,14 @@ def _forget(element: etree._Element) -> None:
         del parent[0]
 
 
-def _known_from(export: _Export, source: str) -> str:
-    named = ["-".join(found) for found in _DATE.findall(source)]
+def _known_from(export: _Export, path: Path) -> str:
+    named = ["-".join(found) for found in _DATE.findall(path.name)]
     for dates in ([_day(text) for text in export.dates], named, export.updates):
         if found := [date for date in dates if _DATE.fullmatch(date)]:
             return max(found)
     if not export.rows:
         return ""
-    raise InputError(f"{source}: does not say when it was exported. Put the day in its name, like catalogue_2025-03-31.xml.gz")
+    raise InputError(f"{path}: does not say when it was exported. Put the day in its name, like catalogue_2025-03-31.xml.gz")
 
 
 def _sessions_of(formation: etree._Element) -> Iterator[Row]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from features import facts
 from features.contracts import UNKNOWN_CODE, Checked
-from features.sources.files import each, opened
+from features.sources.files import JSON, PARQUET, each, opened
 from features.sources.ours import read_parquet
 from features.tables import OFFERS
 from features.vocabulary import BORDERS, InputError
@@ -62,12 +62,12 @@ def read_offers(paths: Sequence[Path]) -> Checked:
 
 def _read_file(path: Path) -> pd.DataFrame:
     """Read one file as texts. One row per offer it holds, and per line that is no offer."""
-    with opened(path, EXAMPLE) as stream:
+    with opened(path, JSON, PARQUET) as stream:
         if stream.peek(4)[:4] == b"PAR1":
             return read_parquet(path, OFFERS).assign(file=path.name, stamp=lambda t: t["known_from"])
-        rows = _frame(_columns_of(_documents(stream, path.name), path.name))
+        rows = _frame(_columns_of(_documents(stream, str(path)), path.name))
     if not rows.empty and (rows["reason"] != "").all():
-        raise InputError(f"{path.name}: holds no job offer. {EXAMPLE}")
+        raise InputError(f"{path}: holds no job offer. {EXAMPLE}")
     return _translated(rows)
 
 

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.contracts import Checked, Contract
-from features.sources.files import each, escaped, opened, read_text, records
+from features.sources.files import CSV, PARQUET, each, escaped, opened, read_text, records
+from features.tables import CONTRACTS
 from features.vocabulary import InputError
 
 _CHUNK = 20_000
@@ -27,7 +28,15 @@ def read_table(paths: Sequence[Path], contract: Contract) -> Checked:
     rows = pd.concat(parts, ignore_index=True) if parts else _no_rows(contract)
     if "territory_kind" in rows:
         rows = rows.assign(territory=_typed_territories(rows))
+    if "bids" in rows:
+        rows = rows.assign(known_from=_notified(rows))
     return contract.parse(rows, contract.name)
+
+
+def _notified(rows: pd.DataFrame) -> pd.Series[str]:
+    """Date the lots that found no bidder: never notified, they are known when their year ends. Same rows."""
+    fruitless = (rows["bids"].str.strip() == "0") & (rows["known_from"].str.strip() == "")
+    return rows["known_from"].mask(fruitless, rows["exercise"].str.strip() + "-12-31")
 
 
 def example_of(contract: Contract) -> str:
@@ -41,18 +50,18 @@ def _no_rows(contract: Contract) -> pd.DataFrame:
 
 def _read_file(path: Path, contract: Contract) -> pd.DataFrame:
     """Read one file as texts. One row per row of the file, with its ``file``, ``line`` and, if wrong already, ``reason``."""
-    with opened(path, example_of(contract)) as stream:
+    with opened(path, CSV, PARQUET) as stream:
         is_parquet = stream.read(4) == b"PAR1"
     if path.suffix == ".parquet" and not is_parquet:
-        raise InputError(f"{path.name}: is not a Parquet file. {example_of(contract)}")
+        raise InputError(f"{path}: is not a Parquet file, though it is named so. Write it again, or name it .csv if it is one.")
     rows = read_parquet(path, contract) if is_parquet else _read_csv(path, contract)
     return rows.assign(file=path.name)
 
 
 def _read_csv(path: Path, contract: Contract) -> pd.DataFrame:
     """Read one CSV file as texts. One row per record after the header."""
-    text = read_text(path, example_of(contract))
-    found = records(text, ";", path.name)
+    text = read_text(path, CSV, PARQUET)
+    found = records(text, ";", str(path))
     _, header = next(found, (0, [""]))
     names = _names_of(header, path, contract)
     doubtful = escaped(text)
@@ -71,14 +80,32 @@ def _names_of(header: list[str], path: Path, contract: Contract) -> dict[int, st
     """Map the position of each known column to its name; refuse what is no header of ours."""
     if len(header) == 1 and any(mark in header[0] for mark in ",\t"):
         mark = "commas" if "," in header[0] else "tabs"
-        raise InputError(f"{path.name}: is separated by {mark}; ours are separated by ';'. {example_of(contract)}")
+        raise InputError(f"{path}: is separated by {mark}; ours are separated by ';'. {example_of(contract)}")
     spelt = [name.strip().lower() for name in header]
     twice = sorted({name for name in spelt if name and spelt.count(name) > 1})
     if twice:
-        raise InputError(*(f"{path.name}: column '{name[:40]}' comes twice; keep one of them." for name in twice))
+        raise InputError(*(f"{path}: column '{name[:40]}' comes twice; keep one of them." for name in twice))
+    _refuse_other_table(set(spelt), path, contract)
     names = contract.rename_headers(header)
-    contract.check_shape(list(names.values()), path.name)
+    contract.check_shape(list(names.values()), str(path))
     return {position: names[title] for position, title in enumerate(header) if title in names}
+
+
+def _refuse_other_table(headers: set[str], path: Path, contract: Contract) -> None:
+    """Say in one line that a file is of another table of ours, or that it lacks most columns."""
+    needed = _needed(contract)
+    missing = [header for header in needed if header.lower() not in headers]
+    others = [other.name for other in CONTRACTS if headers.issuperset(_needed(other))]
+    if missing and others:
+        raise InputError(f"{path}: these are the columns of '{others[0]}', not of '{contract.name}'.")
+    if 2 * len(missing) > len(needed):
+        raise InputError(
+            f"{path}: {len(missing)} of the {len(needed)} columns of {contract.name} are missing: {';'.join(missing)}"
+        )
+
+
+def _needed(contract: Contract) -> list[str]:
+    return [column.header or column.name for column in contract.columns if not column.optional]
 
 
 def _wrong(fields: list[str], width: int, *, doubtful: bool) -> str:
@@ -98,11 +125,11 @@ def read_parquet(path: Path, contract: Contract) -> pd.DataFrame:
     try:
         table = pq.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as fault:
-        raise InputError(f"{path.name}: cannot be read as Parquet; write it again. {example_of(contract)}") from fault
+        raise InputError(f"{path}: cannot be read as Parquet; write it again.") from fault
     names = _names_of(table.column_names, path, contract)
     nested = [table.column_names[place] for place in names if pa.types.is_nested(table.schema.field(place).type)]
     if nested:
-        raise InputError(*(f"{path.name}: column '{name}' holds lists or records; it takes plain values." for name in nested))
+        raise InputError(*(f"{path}: column '{name}' holds lists or records; it takes plain values." for name in nested))
     texts = pa.table({name: _as_text(table.column(place)) for place, name in names.items()})
     rows: pd.DataFrame = texts.to_pandas()
     return rows.assign(line=range(1, len(texts) + 1))

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 import pandas as pd
 from joblib import Parallel, delayed
-from tqdm import tqdm
+
+from needs.run.progress import counted
 
 Result = TypeVar("Result")
-BAR_AFTER_SECONDS = 2
 
 
 def split(frame: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
@@ -28,4 +28,4 @@ def for_each_territory(
     """Run a module-level task on the rows of each territory, in parallel; results in the order of the territories."""
     parts = split(frame)
     results = Parallel(n_jobs=workers, return_as="generator")(delayed(task)(rows) for rows in parts.values())
-    return list(tqdm(results, total=len(parts), desc=label, unit="territory", delay=BAR_AFTER_SECONDS, disable=None))
+    return list(counted(results, label, unit="territory", total=len(parts)))

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from features.build import Features
+from features.demand import last_versions
 from features.tables import Tables
 from models.gap import unlinked_volume
 from needs.params import Params
+from needs.run.door import Door
 from needs.show.messages import say
 
 # What later stages will fill: it is published empty, and said.
@@ -25,11 +27,18 @@ class Digested:
     features: Features
     tables: Mapping[str, pd.DataFrame]
     judged: pd.DataFrame
-    rejected: int
+    door: Door
+    stale_days: int
     exercise: int
     links: pd.DataFrame
 
+    @property
+    def needs_months(self) -> int:
+        """How many months the plan can still serve."""
+        return int(self.tables["sector_needs"]["period"].nunique())
 
+
+MONTHS_SERVED, STALE_DAYS = 12, 31
 Line = tuple[str, str, Mapping[str, object], float]
 
 
@@ -56,13 +65,17 @@ def write_digest(digested: Digested, params: Params) -> pd.DataFrame:
 
 def _sources(digested: Digested) -> Iterator[Line]:
     """Say what was missing or wrong at the door."""
-    if digested.rejected:
-        yield "warning", "sources.rejected", {"count": digested.rejected}, digested.rejected
+    if digested.door.simulated:
+        yield "warning", "sources.simulated", {}, 0.0
+    if digested.stale_days > STALE_DAYS:
+        yield "warning", "sources.stale", {"days": digested.stale_days}, digested.stale_days
+    for source, count in sorted(digested.door.rejected.items()):
+        yield "warning", "sources.rejected", {"source": source, "count": count}, count
     for name in ("offers", "bmo", "catalogue", "jobseekers", "trainings", "employment", "purchases", "sessions"):
         if getattr(digested.known, name).empty:
             yield "warning", "sources.missing", {"source": name}, 0.0
-    border = digested.known.offers["border"].notna() & ~digested.known.offers.duplicated("offer")
-    if count := int(digested.known.offers.loc[border, "positions"].sum()):
+    offers = last_versions(digested.known.offers)
+    if count := int(offers.loc[offers["border"].notna(), "positions"].sum()):
         yield "info", "sources.border", {"count": count}, count
     for name in ("projections", "signals", "overrides"):
         if count := len(getattr(digested.known, name)):
@@ -71,23 +84,25 @@ def _sources(digested: Digested) -> Iterator[Line]:
 
 def _people(digested: Digested, params: Params) -> Iterator[Line]:
     """Say how many people are served; groups too small to be shown are not counted here either."""
-    people = digested.features.people
+    people, smallest = digested.features.people, params.features.privacy.smallest_cell
     yield "info", "people.seen", {"count": len(people)}, len(people)
-    if (objecting := int(people["opposition"].fillna(False).sum())) >= params.privacy.smallest_cell:
+    if (nowhere := int(people["territory"].isna().sum())) >= smallest:
+        yield "warning", "people.nowhere", {"count": nowhere}, nowhere
+    if (objecting := int(people["opposition"].fillna(False).sum())) >= smallest:
         yield "info", "people.opposition", {"count": objecting}, objecting
     served = digested.tables["recommendations"]["person"].nunique()
     yield "info", "people.served", {"count": served, "share": served / max(len(people), 1)}, served
     hidden = len(digested.features.outcomes) - len(digested.tables["outcomes"])
-    yield "info", "people.hidden_cells", {"count": hidden, "smallest": params.privacy.smallest_cell}, hidden
+    yield "info", "people.hidden_cells", {"count": hidden, "smallest": smallest}, hidden
 
 
 def _forecasts(digested: Digested) -> Iterator[Line]:
     """Say how the forecast fared over past years, wins and losses alike."""
-    means = digested.judged.groupby("model")[["wape", "coverage"]].mean()
-    if len(means):
+    for grain, rows in digested.judged.groupby("grain"):
+        means = rows.groupby("model")[["wape", "coverage"]].mean()
         naive, last = (float(means["wape"][name]) for name in ("seasonal_naive", "last_value"))
         values = {"naive": naive, "last": last, "coverage": float(means["coverage"]["seasonal_naive"])}
-        yield ("info" if naive <= last else "warning"), "forecasts.backtest", values, naive
+        yield ("info" if naive <= last else "warning"), f"forecasts.backtest_{grain}", values, naive
     panel = digested.features.panel
     outside, whole = unlinked_volume(panel, digested.links, "positions"), float(panel["positions"].sum())
     if outside:
@@ -104,6 +119,8 @@ def _plan(digested: Digested, params: Params) -> Iterator[Line]:
         spent = float(own["cost_cents"].sum()) / 100
         values = {"name": envelope.name, "places": int(own["places"].sum()), "exercise": digested.exercise}
         yield "info", "plan.envelope", {**values, "spent": spent, "left": envelope.amount_eur - spent}, spent
+    if (months := digested.needs_months) < MONTHS_SERVED:
+        yield "warning", "plan.partly_past", {"exercise": digested.exercise, "months": months}, months
     yield "info", "plan.jobs", {"jobs": float(lots["value"].sum()), "lots": len(lots)}, float(lots["value"].sum())
 
 

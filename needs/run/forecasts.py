@@ -8,9 +8,9 @@ import pandas as pd
 
 from features.build import Features
 from features.contracts import GradeLimits, write_estimate
-from features.outcomes import REGION
+from features.vocabulary import REGION
 from models.backtest import backtest
-from models.forecast import SeasonalNaive
+from models.forecast import YEAR, SeasonalNaive
 from needs.params import ForecastParams, Params
 from needs.run.batch import for_each_territory
 
@@ -31,14 +31,10 @@ def forecast_levels(features: Features, horizon: int, params: Params, limits: Gr
     each territory's own. The interval of the need is widened by what is not known of the coverage.
     """
     summed = add_up_levels(features.panel)
-    parts = for_each_territory(
-        partial(forecast_territory, horizon=horizon), summed, workers=params.execution.workers, label="forecasting"
-    )
-    if not parts:
-        return pd.DataFrame({name: pd.Series(dtype="str") for name in KEY}).assign(need=0.0, need_low=0.0, need_high=0.0, n=0.0)
-    told = pd.concat(parts, ignore_index=True)
-    told = _with_coverage(told, features.coverage)
-    recent = summed[summed["period"] > str(pd.Period(summed["period"].max(), "M") - 12)]
+    task = partial(forecast_territory, horizon=horizon)
+    parts = for_each_territory(task, summed, workers=params.execution.workers, label="forecasting") or [task(summed)]
+    told = _with_coverage(pd.concat(parts, ignore_index=True), coverage_of_levels(features.panel, features.coverage))
+    recent = summed[summed["period"] > str(pd.Period(told["period"].min(), "M") - YEAR - 1)] if len(summed) else summed
     seen = recent.groupby(["territory", "occupation"], as_index=False)[["positions"]].sum().rename(columns={"positions": "n"})
     told = told.merge(seen, on=["territory", "occupation"], how="left", validate="many_to_one")
     return write_estimate(
@@ -61,29 +57,43 @@ def _forecast_measure(series: pd.DataFrame, name: str, horizon: int) -> pd.DataF
     return SeasonalNaive().fit(series[KEY].assign(value=series[name])).predict(horizon)
 
 
+def coverage_of_levels(panel: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
+    """Give every level its coverage: the mean of its own bassins', weighed by their need. One row per territory."""
+    names = ["coverage", "coverage_low", "coverage_high"]
+    needs = panel.groupby(["territory", "department"], as_index=False)["need"].sum()
+    cells = needs.merge(coverage[["territory", *names]], on="territory", how="inner", validate="many_to_one")
+    levels = pd.concat([cells, cells.assign(territory=cells["department"]), cells.assign(territory=REGION)], ignore_index=True)
+    # A territory without a position has no need to weigh by: its bassins count alike.
+    empty = levels.groupby("territory")["need"].transform("sum") == 0
+    weight = levels["need"].mask(empty, 1.0)
+    weighed = levels.assign(weight=weight, **{name: levels[name] * weight for name in names})
+    sums: pd.DataFrame = weighed.groupby("territory")[[*names, "weight"]].sum()
+    return sums[names].div(sums["weight"], axis=0)
+
+
 def _with_coverage(told: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
-    """Add the coverage, a bassin's own or what its wider territory comes to, and widen the need by it. Same rows."""
-    totals = told.groupby("territory")[["value", "need"]].sum()
-    overall = (totals["value"] / totals["need"].where(totals["need"] > 0)).fillna(1.0)
-    own = coverage.set_index("territory")
-    spread = coverage[["coverage", "coverage_low", "coverage_high"]].mean()
-    middle = told["territory"].map(own["coverage"]).fillna(told["territory"].map(overall))
-    low = told["territory"].map(own["coverage_low"]).fillna(middle * spread["coverage_low"] / spread["coverage"])
-    high = told["territory"].map(own["coverage_high"]).fillna(middle * spread["coverage_high"] / spread["coverage"])
+    """Add the coverage of each territory, and widen its need by what is not known of it. Same rows."""
+    own = coverage.reindex(told["territory"]).reset_index(drop=True)
     return told.assign(
-        coverage=middle,
-        coverage_low=low,
-        coverage_high=high,
-        need_low=told["need_low"] * middle / high,
-        need_high=told["need_high"] * middle / low,
+        **own,
+        need_low=told["need_low"] * own["coverage"] / own["coverage_high"],
+        need_high=told["need_high"] * own["coverage"] / own["coverage_low"],
     )
 
 
 def judge_forecasts(panel: pd.DataFrame, params: ForecastParams) -> pd.DataFrame:
-    """Judge the forecast over past years, in bassins. One row per origin, model: wape, coverage."""
+    """Judge the forecast over past years. One row per grain, origin, model: wape, coverage.
+
+    The grains are bassin × occupation, where counts are small and any forecast errs widely, and bassin, all occupations.
+    """
     if panel.empty:
-        return pd.DataFrame({"origin": [], "model": [], "wape": [], "coverage": []})
-    series = panel.groupby(KEY, as_index=False)[["positions"]].sum().rename(columns={"positions": "value"})
+        return pd.DataFrame({"grain": [], "origin": [], "model": [], "wape": [], "coverage": []})
+    fine = panel.groupby(KEY, as_index=False)[["positions"]].sum().rename(columns={"positions": "value"})
+    whole = fine.assign(occupation="").groupby(KEY, as_index=False)[["value"]].sum()
     last, first = pd.Period(panel["period"].max(), "M"), pd.Period(panel["period"].min(), "M")
-    origins = [last - 12 * years for years in range(1, params.backtest_origins + 1)]
-    return backtest(series, [str(origin) for origin in origins if origin - 12 >= first], 12)
+    origins = [
+        str(last - YEAR * years) for years in range(1, params.backtest_origins + 1) if last - YEAR * (years + 1) >= first
+    ]
+    grains = {"occupation": fine, "bassin": whole}
+    judged = [backtest(series, origins, YEAR).assign(grain=grain) for grain, series in grains.items()]
+    return pd.concat(judged, ignore_index=True)

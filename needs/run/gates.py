@@ -19,10 +19,17 @@ class GateRefusal(InputError):  # noqa: N818  # it says what the gate did
 def hold_gates(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame, params: Params) -> None:
     """Refuse the run when a law of what is published is broken. Every broken law is told."""
     broken = [*_plan_faults(tables["lots"], params), *_match_faults(tables, people)]
-    if tables["forecasts"].empty:
-        broken.append("forecasts: there is none; no vacancy was known at as_of")
     if broken:
         raise GateRefusal(*broken)
+
+
+def refuse_nothing(forecasts: pd.DataFrame, as_of: pd.Timestamp) -> None:
+    """Refuse a run that can say nothing of what is needed."""
+    if forecasts.empty:
+        raise GateRefusal(
+            f"forecasts: there is none, because no vacancy was known on {as_of:%Y-%m-%d}. Drop files into data/raw/offers, "
+            "or give a later --as-of."
+        )
 
 
 def _plan_faults(lots: pd.DataFrame, params: Params) -> list[str]:

@@ -7,10 +7,9 @@ import time
 from dataclasses import dataclass
 
 import pandas as pd
-from tqdm import tqdm
 
 from features import facts
-from features.contracts import UNKNOWN_CODE, Checked
+from features.contracts import Checked
 from features.places import place
 from features.sources import SOURCES, Source, files_of
 from features.sources.ours import read_table
@@ -18,9 +17,9 @@ from features.tables import TERRITORIES
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import IngestParams
-from needs.privacy import load_key, pseudonymise
-from needs.run.batch import BAR_AFTER_SECONDS
-from needs.store.lake import write_table
+from needs.privacy import hold_key, load_key, pseudonymise
+from needs.run.progress import counted
+from needs.store.lake import read_manifest, write_table
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +50,22 @@ def ingest(home: Home, params: IngestParams) -> list[Arrival]:
     communes = region_communes(home)
     arrivals: list[Arrival] = []
     faults: list[str] = []
-    for name, files in tqdm(found.items(), desc="reading", unit="source", delay=BAR_AFTER_SECONDS, disable=None):
-        if not files:
-            continue
+    for name, files in counted(found.items(), "reading", unit="source", total=len(found)):
         try:
-            arrivals.append(_load(home, SOURCES[name], communes, params))
+            arrivals += [_load(home, SOURCES[name], communes, params)] if files else _forget(home, SOURCES[name])
         except InputError as error:
             faults += error.faults
     if faults:
         raise InputError(*faults)
     return arrivals
+
+
+def _forget(home: Home, source: Source) -> list[Arrival]:
+    """Empty the table of a source whose files are gone: a run stands on what ``data/raw`` holds, and on nothing else."""
+    if (manifest := read_manifest(home.lake, source.contract)) and manifest.rows:
+        log.warning("%s holds no file any more: its %d rows leave the lake", home.raw / source.name, manifest.rows)
+        write_table(home.lake, source.contract, source.contract.empty())
+    return []
 
 
 def region_communes(home: Home) -> pd.DataFrame:
@@ -80,7 +85,10 @@ def _load(home: Home, source: Source, communes: pd.DataFrame, params: IngestPara
     checked = read_source(home, source, communes)
     _write_rejected(home, source, checked)
     _hold_budget(home, source, checked, params)
-    kept = pseudonymise(checked.kept, load_key()) if "person" in checked.kept else checked.kept
+    kept = checked.kept
+    if "person" in kept:
+        hold_key(key := load_key(create=True), home.key_mark)
+        kept = pseudonymise(kept, key)
     write_table(home.lake, source.contract, source.contract.sort(kept))
     arrival = Arrival(source.name, checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
     log.info(
@@ -102,12 +110,10 @@ def _write_rejected(home: Home, source: Source, checked: Checked) -> None:
 
 def _hold_budget(home: Home, source: Source, checked: Checked, params: IngestParams) -> None:
     """Refuse a source of which too many rows are wrong; repeated rows and codes that are listed as unknown do not count."""
-    wrong = checked.rejected[~checked.rejected["reason"].str.startswith(UNKNOWN_CODE)]
-    judged = len(checked.kept) + len(wrong)
-    if judged and len(wrong) > params.reject_budget * judged:
-        examples = wrong.head(3)
+    if checked.exceeds(params.reject_budget):
+        wrong, judged = checked.wrong, len(checked.kept) + len(checked.wrong)
         raise InputError(
             f"{source.name}: {len(wrong)} rows of {judged} are wrong, more than {params.reject_budget:.1%} "
             f"(ingest.reject_budget). Nothing was loaded from it; all are listed in {home.rejected / source.name}.csv.",
-            *(f"  {row.file}, line {row.line}: {row.reason}" for row in examples.itertuples()),
+            *(f"  {row.file}, line {row.line}: {row.reason}" for row in wrong.head(3).itertuples()),
         )

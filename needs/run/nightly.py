@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +15,10 @@ import pandas as pd
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
+from needs.run.door import Door
 from needs.run.ingest import ingest
 from needs.run.pipeline import Inputs, compute, gather
+from needs.run.progress import step
 from needs.show.report import write_report
 from needs.show.workbook import write_exports
 from needs.store.lake import newest_day, read_tables
@@ -44,25 +48,49 @@ def database_url(home: Home, params: Params) -> str:
 def run_nightly(home: Home, params: Params, as_of: str | None, *, clock: Clock = lambda: datetime.now(UTC)) -> Published:
     """Run the whole chain and publish it. The same inputs publish once; the page and the exports are written again."""
     started = clock()
-    engine = open_database(database_url(home, params))
-    arrivals = ingest(home, params.ingest)
-    inputs = gather(read_tables(home.lake), day_of(home, as_of, started), params, rejected=sum(a.rejected for a in arrivals))
-    log.info("run %s: as of %s, exercise %d", inputs.run_id, f"{inputs.as_of:%Y-%m-%d}", inputs.exercise)
-    new = inputs.run_id not in set(list_runs(engine)["run_id"])
-    tables = compute(inputs) if new else {}
-    publish(engine, _run_row(inputs, started, clock()), tables, published_by="nightly")
-    prune(engine, params.execution.keep_runs)
-    report, exports = show(home, params)
-    return Published(inputs.run_id, new, database_url(home, params), report, exports)
+    with _alone(home):
+        engine = open_database(database_url(home, params))
+        arrivals = ingest(home, params.ingest)
+        door = Door({arrival.source: arrival.rejected for arrival in arrivals if arrival.rejected}, home.simulated)
+        with step("lake") as rows:
+            inputs = gather(read_tables(home.lake), day_of(home, as_of, started), params, door)
+            rows |= {"rows known": inputs.tables.rows}
+        log.info("run %s: as of %s, exercise %d", inputs.run_id, f"{inputs.as_of:%Y-%m-%d}", inputs.exercise)
+        new = inputs.run_id not in set(list_runs(engine)["run_id"])
+        tables = compute(inputs) if new else {}
+        with step("publish") as rows:
+            publish(engine, _run_row(inputs, started, clock()), tables, published_by="nightly")
+            prune(engine, params.execution.keep_runs)
+            rows |= {"tables": len(tables), "rows": sum(map(len, tables.values()))}
+        report, exports = show(home, params)
+        return Published(inputs.run_id, new, database_url(home, params), report, exports)
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """Hold the home for one run. The lock is the system's: it goes with the process, whatever ends it."""
+    home.var.mkdir(parents=True, exist_ok=True)
+    with (home.var / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{home.root}: another run is at work here. Wait until it ends, or give another --home."
+            ) from error
+        yield
 
 
 def day_of(home: Home, as_of: str | None, now: datetime) -> pd.Timestamp:
     """Give the day a run stands on: the one asked for, else the newest day of the data, never after today."""
-    text = as_of or min(newest_day(home.lake), f"{now:%Y-%m-%d}")
+    today = f"{now:%Y-%m-%d}"
+    text = as_of or min(newest_day(home.lake), today)
     try:
-        return pd.Timestamp(datetime.strptime(text, "%Y-%m-%d"))
+        day = pd.Timestamp(datetime.strptime(text, "%Y-%m-%d"))
     except ValueError as error:
         raise InputError(f"--as-of '{text}' is not a day. Write it like 2026-03-31.") from error
+    if text > today:
+        raise InputError(f"--as-of {text} has not come yet (today is {today}). Write a day that is known, like {today}.")
+    return day
 
 
 def _run_row(inputs: Inputs, started: datetime, finished: datetime) -> Run:
@@ -90,8 +118,10 @@ def show(home: Home, params: Params) -> tuple[Path, tuple[Path, ...]]:
     run = _read_run(current)
     exercises = pd.concat([tables["lots"]["exercise"], tables["rejected_lots"]["exercise"]])
     exercise = int(exercises.min()) if len(exercises) else run.as_of.year + 1
-    report = write_report(home.reports / run.run_id / "index.html", run, tables, params.show.language)
-    exports = write_exports(home.exports, exercise, tables, params.show.language)
+    with step("page and exports") as rows:
+        report = write_report(home.reports / run.run_id / "index.html", run, tables, params.show.language)
+        exports = write_exports(home.exports, exercise, tables, params.show.language)
+        rows |= {"rows": sum(map(len, tables.values())), "files": 1 + len(exports)}
     return report, tuple(exports)
 
 

@@ -6,10 +6,6 @@ Read :func:`compute` from top to bottom to follow a row; each step is one call, 
 from __future__ import annotations
 
 import hashlib
-import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,9 +13,10 @@ import pandas as pd
 
 from features import facts
 from features.build import Features, build_features
+from features.demand import last_full_month
 from features.outcomes import publishable
 from features.tables import Tables
-from features.vocabulary import months_to
+from features.vocabulary import InputError, months_to
 from models.gap import sector_needs, yearly_gap
 from models.matching import Candidates, find_candidates, session_loads, share_seats, tell_recommendations
 from models.purchase import plan_purchase, served_months
@@ -28,12 +25,12 @@ from needs.params import Params
 from needs.run.batch import for_each_territory
 from needs.run.code import code_version
 from needs.run.digest import Digested, write_digest
+from needs.run.door import Door
 from needs.run.forecasts import forecast_levels, judge_forecasts
-from needs.run.gates import hold_gates
+from needs.run.gates import hold_gates, refuse_nothing
+from needs.run.progress import step
 from needs.run.unmet import count_unmet
 from needs.store.schema import TABLES
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,14 +40,14 @@ class Inputs:
     tables: Tables
     as_of: pd.Timestamp
     params: Params
-    rejected: int
+    door: Door
     code: str
     data_sha256: str
 
     @property
     def run_id(self) -> str:
         """``as_of`` and a hash of data, parameters, code and overrides: the same inputs give the same run."""
-        parts = "|".join([f"{self.as_of:%Y-%m-%d}", self.data_sha256, self.params.sha256(), self.code, str(self.rejected)])
+        parts = "|".join([f"{self.as_of:%Y-%m-%d}", self.data_sha256, self.params.sha256(), self.code, str(self.door)])
         return f"{self.as_of:%Y%m%d}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
 
     @property
@@ -58,53 +55,56 @@ class Inputs:
         """The year that is bought for."""
         return self.params.purchase.exercise or self.as_of.year + 1
 
+    @property
+    def served(self) -> list[str]:
+        """The months the exercise serves that are still to come: what is bought now cannot serve the others."""
+        return [month for month in served_months(self.exercise) if month > last_full_month(self.as_of)]
 
-def gather(tables: Tables, as_of: pd.Timestamp, params: Params, *, rejected: int) -> Inputs:
+
+def gather(tables: Tables, as_of: pd.Timestamp, params: Params, door: Door) -> Inputs:
     """Bring together what a run is made of: only what was known at ``as_of``."""
     known = tables.known_at(as_of)
-    return Inputs(known, as_of, params, rejected, code_version(), known.fingerprint())
-
-
-@contextmanager
-def _step(name: str) -> Iterator[dict[str, int]]:
-    """Log one line when a step ends: what it took in, what it gave and how long it took."""
-    rows: dict[str, int] = {}
-    started = time.monotonic()
-    yield rows
-    told = ", ".join(f"{count} {what}" for what, count in rows.items())
-    log.info("%s: %s, %.1f s", name, told, time.monotonic() - started)
+    inputs = Inputs(known, as_of, params, door, code_version(), known.fingerprint())
+    if not inputs.served:
+        raise InputError(
+            f"purchase.exercise {inputs.exercise} serves the months to June {inputs.exercise + 1}, which are over on "
+            f"{as_of:%Y-%m-%d}. Give a later year, like {as_of.year + 1}."
+        )
+    return inputs
 
 
 def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
     """Compute every published table. Each frame's row is said in the function that makes it."""
     params, limits, links = inputs.params, inputs.params.features.grades.limits(), facts.occupation_sectors()
-    with _step("features") as rows:
+    with step("features") as rows:
         features = build_features(inputs.tables, inputs.as_of, params.features)
         rows |= {"offer versions in": len(inputs.tables.offers), "months of series": len(features.panel)}
-    with _step("forecasts") as rows:
+    with step("forecasts") as rows:
         forecasts = forecast(features, inputs)
         rows |= {"months of series in": len(features.panel), "rows": len(forecasts)}
-    with _step("backtest") as rows:
+        refuse_nothing(forecasts, inputs.as_of)
+    with step("backtest") as rows:
         judged = judge_forecasts(features.panel, params.forecast)
         rows |= {"origins": judged["origin"].nunique()}
-    with _step("needs of sectors") as rows:
+    with step("needs of sectors") as rows:
         needs = needs_of_bassins(forecasts, features, links, inputs)
         rows |= {"forecasts in": len(forecasts), "rows": len(needs)}
-    with _step("ranking") as rows:
+    with step("ranking") as rows:
         known = Known(features.options, features.eligible, features.outcomes, features.chain)
         ranked = rank_options(yearly_gap(needs), known, params.ranking, limits)
         rows |= {"options in": len(features.options), "rows": len(ranked)}
-    with _step("plan") as rows:
+    with step("plan") as rows:
         plan = plan_purchase(ranked, features.chain, inputs.exercise, params.purchase, limits)
         rows |= {"options in": len(ranked), "lots": len(plan.lots), "not bought": len(plan.rejected)}
-    with _step("matches") as rows:
+    with step("matches") as rows:
         matched = match(features, links, inputs)
         rows |= {"people in": len(features.people), "courses in": len(features.courses)}
         rows |= {"proposed": len(matched["recommendations"])}
-    outcomes = publishable(features.outcomes, params.privacy.smallest_cell)
+    outcomes = publishable(features.outcomes)
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
     tables |= {"lots": plan.lots, "rejected_lots": plan.rejected}
-    digested = Digested(inputs.tables, features, tables, judged, inputs.rejected, inputs.exercise, links)
+    stale = (inputs.as_of - inputs.tables.newest).days
+    digested = Digested(inputs.tables, features, tables, judged, inputs.door, stale, inputs.exercise, links)
     tables["digest"] = write_digest(digested, params)
     published = {name: _published_columns(name, frame) for name, frame in tables.items()}
     hold_gates(published, features.people, params)
@@ -113,7 +113,7 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
 
 def forecast(features: Features, inputs: Inputs) -> pd.DataFrame:
     """Forecast bassins, départements and the Region to the last month served. One row per territory, occupation, period."""
-    last = served_months(inputs.exercise)[-1]
+    last = inputs.served[-1]
     observed = str(features.panel["period"].max()) if len(features.panel) else f"{inputs.as_of:%Y-%m}"
     horizon = max(inputs.params.forecast.months, len(months_to(observed, last)) - 1)
     return forecast_levels(features, horizon, inputs.params, inputs.params.features.grades.limits())
@@ -121,7 +121,7 @@ def forecast(features: Features, inputs: Inputs) -> pd.DataFrame:
 
 def needs_of_bassins(forecasts: pd.DataFrame, features: Features, links: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
     """Set need against supply in each bassin, over the months served. One row per territory, sector, level, period."""
-    served = forecasts[forecasts["territory"].str.startswith("BE") & forecasts["period"].isin(served_months(inputs.exercise))]
+    served = forecasts[forecasts["territory"].str.startswith("BE") & forecasts["period"].isin(inputs.served)]
     supply = features.supply.groupby(["territory", "occupation"], as_index=False)[["supply"]].sum()
     keys = ["territory", "sector", "level", "period"]
     under_way = features.under_way.groupby(keys, as_index=False)[["under_way"]].sum()
@@ -143,7 +143,7 @@ def match(features: Features, links: pd.DataFrame, inputs: Inputs) -> dict[str, 
     return {
         "recommendations": tell_recommendations(proposed, loads),
         "session_loads": loads,
-        "unmet": count_unmet(features.people, candidates, proposed, links, inputs.params.privacy.smallest_cell),
+        "unmet": count_unmet(features.people, candidates, proposed, links, inputs.params.features.privacy.smallest_cell),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 
 _THOUSANDS = {"fr": "\u202f", "en": ","}
 _DECIMAL = {"fr": ",", "en": "."}
@@ -23,6 +22,15 @@ def count(value: float, language: str, decimals: int = 0) -> str:
     return text.replace(",", "\0").replace(".", _DECIMAL[language]).replace("\0", _THOUSANDS[language]).replace("-", "−")
 
 
+def many(number: int, noun: str) -> str:
+    """Count things in English, as commands and logs do.
+
+    >>> many(1, "file"), many(1200, "row")
+    ('1 file', '1,200 rows')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def euros(cents: int, language: str) -> str:
     """Write an amount exactly; cents only where there are some.
 
@@ -33,17 +41,6 @@ def euros(cents: int, language: str) -> str:
     text = f"{whole:,}".replace(",", _THOUSANDS[language]) + (f"{_DECIMAL[language]}{rest:02d}" if rest else "")
     sign = "−" if cents < 0 else ""
     return f"{sign}{text}\u00a0€" if language == "fr" else f"{sign}€{text}"
-
-
-def cents(text: str, language: str) -> int:
-    """Read an amount back as :func:`euros` writes it.
-
-    >>> cents("€1,234.50", "en"), cents("−€0.05", "en")
-    (123450, -5)
-    """
-    whole, _, rest = re.sub(rf"[€\s{_THOUSANDS[language]}]", "", text).partition(_DECIMAL[language])
-    amount = int(whole.lstrip("−")) * 100 + int(rest or 0)
-    return -amount if whole.startswith("−") else amount
 
 
 def percent(share: float, language: str) -> str:

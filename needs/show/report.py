@@ -24,6 +24,7 @@ from needs.store.schema import conform, empty
 
 _SHOWN = ("lots", "rejected_lots", "forecasts", "rankings", "unmet", "digest", "effects")
 _HASH_SHOWN = 8
+_WEAKEST = "D"
 _SPARK_WIDTH, _SPARK_HEIGHT = 96, 22
 _BAR_WIDTH = 100
 _DAY = {"fr": "%d/%m/%Y", "en": "%Y-%m-%d"}
@@ -77,6 +78,8 @@ def _figures(run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> dic
         "exercise": exercise,
         "totals": summary.totals_of(lots),
         "first_lots": _rows(first),
+        "weak": int((first["grade"] == _WEAKEST).sum()),
+        "read_first": digest.loc[(digest["severity"] == "warning") & (digest["topic"] == "sources"), "message"].tolist(),
         "largest": float(first["high"].max()),
         "spending": {name: _spending(lots, name, language) for name in ("sector_group", "formacode_title", "territory_title")},
         "needs": _rows(needs),

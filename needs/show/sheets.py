@@ -7,11 +7,11 @@ codes, money in euros and estimates with their interval and confidence.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from needs.show.messages import say, tell
+from needs.show.messages import messages, say, tell
 from needs.show.titles import grade_title, titled
 
 LONGEST = 20_000
@@ -80,7 +80,8 @@ def digest_sheet(digest: pd.DataFrame, jobs: str, language: str) -> Sheet:
         severity=[say(f"severity_{severity}", language) for severity in digest["severity"]],
         topic=[say(f"topic_{topic}", language) for topic in digest["topic"]],
     )
-    notes = ("notes_interval", "notes_grade", jobs, "notes_cost", "notes_tipping", "notes_total", "notes_year")
+    explained = ("notes_cost", "notes_tipping", "notes_total", "notes_year", "notes_empty")
+    notes = ("notes_interval", "notes_grade", jobs, *explained)
     return Sheet("digest", rows[["severity", "topic", "message", "figure"]], notes=tuple(say(note, language) for note in notes))
 
 
@@ -93,6 +94,8 @@ def lots_sheet(name: str, lots: pd.DataFrame, exercise: int, language: str) -> S
         allowance_eur=_euros(rows["allowance_cents"]),
         cost_per_place_eur=_euros(rows["cost_cents"]) / rows["places"].astype("float64").where(rows["places"] > 0),
         reason=_told(rows["reason"], language),
+        decided_by=_worded(rows["decided_by"], "decided_by", language),
+        volet=_worded(rows["volet"], "volet", language),
         grade=_graded(rows["grade"], language),
     ).rename(columns={"value": "jobs", "low": "jobs_low", "high": "jobs_high"})
     totals = ("sessions", "places", "cost_eur", "allowance_eur", "expected_entries", "jobs") if name == "lots" else ()
@@ -139,7 +142,8 @@ def outcomes_sheet(outcomes: pd.DataFrame, language: str) -> Sheet:
 def _by_year(frame: pd.DataFrame, key: list[str], sums: list[str]) -> pd.DataFrame:
     """Add up the months of each year, and count them; rows that add up to nothing go. One row per key and year."""
     yearly = frame.assign(period=frame["period"].str[:4]).groupby([*key, "period"], as_index=False)
-    added = yearly.agg(months=("period", "size"), **{name: (name, "sum") for name in sums})
+    # Without ``min_count`` what is not estimated would add up to zero.
+    added = yearly.agg(months=("period", "size")).assign(**yearly[sums].sum(min_count=1)[sums])
     return added[added[sums].abs().sum(axis=1) > 0]
 
 
@@ -149,6 +153,22 @@ def _longest(sheet: Sheet, language: str) -> Sheet:
         return sheet
     note = say("notes_largest", language, kept=LONGEST, all=len(sheet.rows))
     return Sheet(sheet.name, sheet.rows.head(LONGEST), sheet.totals, sheet.printed, (*sheet.notes, note))
+
+
+def without_empty_columns(sheet: Sheet) -> Sheet:
+    """Leave out the columns in which no row says anything; a sheet without a row keeps them all."""
+    known = [
+        str(name) for name in sheet.rows if sheet.rows.empty or (sheet.rows[name].notna() & (sheet.rows[name] != "")).any()
+    ]
+    printed = sum(str(name) in known for name in sheet.rows.columns[: sheet.printed])
+    return replace(sheet, rows=sheet.rows[known], printed=printed)
+
+
+def _worded(codes: pd.Series[str], noun: str, language: str) -> pd.Series[str]:
+    """Say codes that have words; any other stays as it is written, like a person's name."""
+    said = {code: f"{noun}_{code}" for code in codes.dropna().unique()}
+    words = {code: say(name, language) if name in messages() else code for code, name in said.items()}
+    return codes.map(words).astype("str")
 
 
 def _euros(cents: pd.Series[int]) -> pd.Series[float]:

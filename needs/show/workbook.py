@@ -17,7 +17,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from needs.show.figures import safe_cell
 from needs.show.messages import say
-from needs.show.sheets import Sheet, sheets_of
+from needs.show.sheets import Sheet, sheets_of, without_empty_columns
 from needs.store.schema import conform, empty
 
 _CREATED = datetime(2020, 1, 1)  # fixed, so that the same plan gives the same bytes
@@ -42,6 +42,8 @@ _KINDS = {
     **dict.fromkeys(("worth", "marginal_worth", "low", "high"), "thousandth"),
     **dict.fromkeys(("borrowed", "stability", "infructueux_risk", "disagreement", "rate"), "share"),
 }
+# A number below zero that its format would show as "-0".
+_SHOWN_AS_ZERO = {"count": 0.5, "tenth": 0.05, "thousandth": 0.0005, "euros": 0.5, "share": 0.005}
 _HEADER_ROW = 2
 _FROZEN_COLUMNS = 2
 _A3 = 8
@@ -84,7 +86,7 @@ def _write_workbook(path: Path, sheets: list[Sheet], exercise: int, language: st
     with xlsxwriter.Workbook(path, options) as book:
         book.set_properties({"title": say("title_lots", language, exercise=exercise), "created": _CREATED})
         styles = _styles(book)
-        for sheet in sheets:
+        for sheet in map(without_empty_columns, sheets):
             page = book.add_worksheet(say(f"sheet_{sheet.name}", language))
             page.write_string(0, 0, say(f"title_{sheet.name}", language, exercise=exercise), styles["title"])
             _write_rows(page, sheet, styles, language)
@@ -154,7 +156,7 @@ def _write_cells(page: Worksheet, cells: pd.Series, corner: tuple[int, int], kin
         if there and kind == "text":
             page.write_string(row, column, str(value), style)
         elif there:
-            page.write_number(row, column, value, style)
+            page.write_number(row, column, 0.0 if -_SHOWN_AS_ZERO.get(kind, 0.0) < value < 0 else value, style)
 
 
 def _write_total(page: Worksheet, sheet: Sheet, corner: tuple[int, int], styles: dict[str, Format], language: str) -> None:

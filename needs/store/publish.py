@@ -67,7 +67,7 @@ def open_database(url: str) -> Engine:
     except DatabaseError as error:
         raise InputError(
             f"{_shown(engine.url)}: the database cannot be opened ({str(error.orig).strip().splitlines()[0]}). "
-            "Give the address of one like sqlite:///var/needs.db or postgresql://user@host/needs."
+            f"{_way_out(engine.url)}"
         ) from error
     return engine
 
@@ -125,7 +125,7 @@ def _lay_tables(engine: Engine) -> None:
         if strangers := sorted(there & set(METADATA.tables)):
             raise InputError(
                 f"{_shown(engine.url)}: it already holds tables that another program laid ({', '.join(strangers[:5])}). "
-                "Publish to a new database like sqlite:///var/needs.db."
+                f"{_way_out(engine.url)}"
             )
         METADATA.create_all(connection)
         connection.execute(insert(EDITION).values(schema_version=SCHEMA_VERSION))
@@ -140,8 +140,20 @@ def _check_edition(engine: Engine) -> None:
     if editions != [SCHEMA_VERSION]:
         raise InputError(
             f"{_shown(engine.url)}: its tables are of edition {', '.join(map(str, editions)) or 'unknown'}, this version "
-            f"reads edition {SCHEMA_VERSION}. Publish to a new database, or use the version of the engine that laid this one."
+            f"reads edition {SCHEMA_VERSION}. {_way_out(engine.url)}"
         )
+
+
+def _way_out(address: URL) -> str:
+    """Say what to do with a database that cannot be used: another address is always one that is not this one."""
+    name = Path(address.database or "needs")
+    other = _shown(address.set(database=name.with_name(f"{name.stem}-new{name.suffix}").as_posix()))
+    setting = f"set execution.database in params.yaml to another address, like {other}."
+    return (
+        f"Move the file away and run again, or {setting}"
+        if address.get_backend_name() == "sqlite"
+        else f"Mend it, or {setting}"
+    )
 
 
 def _shown(address: URL) -> str:

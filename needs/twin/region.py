@@ -13,7 +13,7 @@ import pandas as pd
 
 from features.tables import CONTRACT
 from features.vocabulary import InputError
-from needs.home import Home
+from needs.home import SIMULATED, Home
 from needs.twin import observers, raw
 from needs.twin.careers import Careers, draw_careers
 from needs.twin.catalogue import catalogue_lines, draw_catalogue
@@ -65,6 +65,7 @@ def draw(home: Home, *, scale: str, seed: int, as_of: pd.Timestamp) -> Drawn:
     files, careers = _write_raw(world, aside)
     moved = tuple(replace(file, path=_move(file.path, aside, home.raw)) for file in files)
     shutil.rmtree(aside)
+    (home.raw / SIMULATED).write_text(f"A simulated region ({scale}, seed {seed}): no figure here is real.\n", encoding="utf-8")
     truth = [(name, frame, home.truth / f"{name}.parquet") for name, frame in truths(world, careers)]
     return Drawn(moved, tuple(Written(name, path, raw.write_truth(frame, path)) for name, frame, path in truth))
 

@@ -1,0 +1,51 @@
+"""What a person sees while a run is at work: one log line a step, and a bar once a step takes more than two seconds."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import TypeVar
+
+from tqdm import tqdm
+
+BAR_AFTER_SECONDS = 2
+_TICK_SECONDS = 0.5
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+
+
+@contextmanager
+def step(name: str) -> Iterator[dict[str, int]]:
+    """Log one line when a step ends: what the caller counted, and the seconds; meanwhile show that it is at work."""
+    rows: dict[str, int] = {}
+    started = time.monotonic()
+    with ticking(name):
+        yield rows
+    log.info("%s: %s, %.1f s", name, ", ".join(f"{count} {what}" for what, count in rows.items()), time.monotonic() - started)
+
+
+@contextmanager
+def ticking(name: str) -> Iterator[None]:
+    """Show the seconds that pass, where there is a terminal, once there are more than two."""
+    done = Event()
+
+    def tick() -> None:
+        with tqdm(desc=name, bar_format="{desc}… {elapsed}", delay=BAR_AFTER_SECONDS, disable=None, leave=False) as bar:
+            while not done.wait(_TICK_SECONDS):
+                bar.update()
+
+    shown = Thread(target=tick, daemon=True)
+    shown.start()
+    try:
+        yield
+    finally:
+        done.set()
+        shown.join()
+
+
+def counted(items: Iterable[Item], name: str, *, unit: str, total: int) -> Iterator[Item]:
+    """Pass items on, with a bar that counts them where there is a terminal."""
+    yield from tqdm(items, desc=name, unit=unit, total=total, delay=BAR_AFTER_SECONDS, disable=None, leave=False)
