@@ -158,7 +158,7 @@ PURCHASES = Contract(
         TYPED_TERRITORY,
         Rule("effectif_min is above effectif_max", lambda t: t["group_min"] > t["group_max"]),
         Rule(
-            "a framework agreement (accord_cadre) has no maximum",
+            "a framework agreement (accord_cadre) states no maximum",
             lambda t: (
                 (t["contract"] == "accord_cadre")
                 & (t["exercise"] >= 2022)

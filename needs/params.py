@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard, get_args
+from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
 import pandas as pd
 import yaml
@@ -22,9 +22,6 @@ from features.vocabulary import InputError
 from models.matching import MatchingParams
 from models.purchase import PurchaseParams
 from models.ranking import RankingParams
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 _LONGEST_SHOWN = 60
 
@@ -89,7 +86,7 @@ def load_params(path: Path, settings: Sequence[str] = ()) -> Params:
         # Through JSON, since only there does the strict mode take a list for a tuple.
         return Params.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise InputError(*(_told(path, set_here, fault) for fault in error.errors())) from error
+        raise InputError(*(_told(path, set_here, fault) for fault in _faults(error))) from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -157,28 +154,43 @@ def _apply(values: dict[str, Any], setting: str) -> None:
         raise InputError(f"--set {setting}: the value is not YAML; write it like purchase.exercise=2027.") from error
 
 
-def _told(path: Path, set_here: Sequence[str], fault: ErrorDetails) -> str:
+class _Fault(NamedTuple):
+    """One wrong parameter, as the validation found it."""
+
+    kind: str
+    where: tuple[int | str, ...]
+    given: object
+    bound: Mapping[str, object]
+    message: str
+
+
+def _faults(error: ValidationError) -> Iterator[_Fault]:
+    for fault in error.errors():
+        yield _Fault(fault["type"], fault["loc"], fault["input"], fault.get("ctx", {}), fault["msg"])
+
+
+def _told(path: Path, set_here: Sequence[str], fault: _Fault) -> str:
     """Say where a wrong parameter was given, and what is wrong with it."""
-    name = ".".join(map(str, fault["loc"]))
+    name = ".".join(map(str, fault.where))
     given = next((own for own in set_here if f"{name}.".startswith(f"{own}.") or own.startswith(f"{name}.")), "")
     origin = f"--set {name}" if given else f"{path}: {name}"
     words = _in_words(fault)
     return f"{origin}: {words}{'' if words.endswith('?') else '.'} See 'needs params' for names, units and bounds."
 
 
-def _in_words(fault: ErrorDetails) -> str:
+def _in_words(fault: _Fault) -> str:
     """Turn the commonest faults into plain words."""
-    kind, value, bound = fault["type"], _given(fault["input"]), fault.get("ctx", {})
+    kind, value, bound = fault.kind, _given(fault.given), fault.bound
     if kind == "extra_forbidden":
-        return _unknown(fault["loc"])
+        return _unknown(fault.where)
     if kind == "missing":
         return "is missing"
-    if fault["input"] is None:
+    if fault.given is None:
         return "is empty; give it a value, or remove the line to keep the default"
     if kind == "tuple_type":
-        return f"is a list, not {value}; write it like {_list_example(fault['loc'])}"
+        return f"is a list, not {value}; write it like {_list_example(fault.where)}"
     if kind.startswith(("float", "int", "finite")) or value == "NaN":
-        return _no_number(fault["input"], whole=kind.startswith("int"))
+        return _no_number(fault.given, whole=kind.startswith("int"))
     words = {
         "less_than_equal": f"{value} is above {bound.get('le')}, the most it may be",
         "greater_than_equal": f"{value} is below {bound.get('ge')}, the least it may be",
@@ -187,7 +199,7 @@ def _in_words(fault: ErrorDetails) -> str:
         "literal_error": f"{value} is not {bound.get('expected')}",
         "value_error": str(bound.get("error")),
     }
-    return words.get(kind, f"{value}: {fault['msg'][:1].lower()}{fault['msg'][1:]}")
+    return words.get(kind, f"{value}: {fault.message[:1].lower()}{fault.message[1:]}")
 
 
 def _given(value: object) -> str:

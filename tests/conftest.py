@@ -6,8 +6,8 @@ import os
 
 import pandas as pd
 import pytest
-from hypothesis import settings
 from homes import AS_OF, copy_home
+from hypothesis import settings
 
 from needs.home import Home
 from needs.params import Params, load_params

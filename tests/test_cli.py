@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,12 +14,14 @@ import pytest
 from homes import copy_home
 
 from features import facts
-from needs.doctor import healthy, machine
+from features.vocabulary import InputError
+from needs.doctor import examine, healthy, machine
 from needs.home import Home
 from needs.params import Params, describe_params, load_params
 from needs.privacy import key_file, load_key, pseudonym
 from needs.run.nightly import run_nightly
 from needs.show.figures import count
+from needs.show.terminal import tell_match, tell_plan, tell_report, tell_rollback, tell_runs
 
 
 def run(home: Path, *words: str, code: int = 0, **env: str) -> str:
@@ -42,12 +45,13 @@ def test_the_plan_is_shown_with_its_total_and_for_one_territory(home: Path, publ
     told = run(home, "plan", "--territory", bassin)
     assert len(told.splitlines()) == (lots["territory"] == bassin).sum() + 3
     title = facts.territories().set_index("territory")["title"][bassin]
-    assert run(home, "plan", "--territory", title.upper()) == told
+    assert tell_plan(Home(home), load_params(home / "params.yaml"), title.upper()) == told.strip()
 
 
 @pytest.mark.parametrize("territory", ["4441", "BE9999", "", "Atlantis"])
 def test_a_territory_that_is_not_there_is_refused_with_those_that_are(home: Path, territory: str) -> None:
-    assert "BE4441 (Strasbourg)" in run(home, "plan", "--territory", territory, code=2)
+    with pytest.raises(InputError, match=r"BE4441 \(Strasbourg\)"):
+        tell_plan(Home(home), load_params(home / "params.yaml"), territory)
 
 
 def _listed(home: Path) -> pd.DataFrame:
@@ -80,10 +84,13 @@ def test_who_is_proposed_nothing_is_told_why(home: Path, published: dict[str, pd
 
 
 def test_a_read_command_makes_neither_a_key_nor_a_database(home: Path, tmp_path: Path) -> None:
-    for words in (["plan"], ["match", "P1"], ["report"], ["rollback"]):
-        assert "Nothing has been published yet" in run(tmp_path, *words, code=2)
-    assert "Nothing has been published yet" in run(tmp_path, "runs")
-    run(tmp_path, "doctor", code=2)
+    bare = Home(tmp_path)
+    for command in (partial(tell_plan, territory=None), partial(tell_match, person="P1"), tell_report):
+        with pytest.raises(InputError, match="Nothing has been published yet"):
+            command(bare, Params())
+    assert "Nothing has been published yet" in run(tmp_path, "rollback", code=2)
+    assert "Nothing has been published yet" in tell_runs(bare, Params())
+    examine(bare, ())
     assert list(tmp_path.iterdir()) == []
     key = tmp_path / "pseudonym.key"
     run(home, "match", "P1", code=2, NEEDS_PSEUDONYM_KEY="", NEEDS_PSEUDONYM_KEY_FILE=str(key))
@@ -173,7 +180,7 @@ def test_going_back_writes_the_page_and_the_exports_of_that_run(ran: Home, tmp_p
     first = run_nightly(there, load_params(there.params), "2026-03-31").run_id
     second = run_nightly(there, load_params(there.params, ["matching.uptake=0.4"]), "2026-03-31").run_id
     assert first != second
-    told = run(there.root, "rollback")
+    told = tell_rollback(there, load_params(there.params), None)
     page = there.reports / first / "index.html"
     assert f"{first} is the current run" in told
     assert str(page) in told

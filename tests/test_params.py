@@ -6,6 +6,7 @@ import pytest
 
 from features.vocabulary import InputError
 from needs.params import Params, load_params
+from needs.store.publish import open_database
 
 
 def refusal(path: Path, *settings: str) -> str:
@@ -89,3 +90,12 @@ def test_numbers_and_lists_are_taken_as_they_are_written(tmp_path):
     path = write(tmp_path, "purchase:\n  envelopes:\n    - {name: a, amount_eur: 5, financeurs: ['2', '11']}\n")
     [envelope] = load_params(path, ["features.outcomes.horizons_months=[6, 12]"]).purchase.envelopes
     assert (envelope.amount_eur, envelope.financeurs) == (5.0, ("2", "11"))
+
+
+def test_a_database_that_cannot_be_used_says_where_to_publish_instead(tmp_path):
+    path = tmp_path / "needs.db"
+    path.write_text("no database at all\n" * 200, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        open_database(f"sqlite:///{path}")
+    assert "Move the file away" in str(caught.value)
+    assert f"execution.database in params.yaml to another address, like sqlite:///{tmp_path}/needs-new.db" in str(caught.value)

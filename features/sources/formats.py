@@ -14,13 +14,21 @@ from features.tables import CONTRACTS
 _HEAD = """# Our CSV files
 
 Written by `python -m features.sources.formats > docs/formats.md` from the contracts (`features/tables.py`,
-`features/training_tables.py`); a test holds both together. Offers, surveys and the catalogue come in public formats: see the README.
+`features/training_tables.py`); a test holds both together. Offers, surveys and the catalogue come in public formats, which the
+README names.
 
 UTF-8, `;` between fields, one header line, columns in any order, one file or many. A Parquet file with the same headers is
-read as well. An empty cell means unknown. A flag is `0` or `1`, a date `YYYY-MM-DD`; a number may have a decimal comma. Codes are
-text: leading zeros count. Bounds are meant inclusively; a cell beyond them makes its row a wrong row. Several codes in one cell
-are separated by `|`.
+read as well. An empty cell means unknown. A flag is `0` or `1`, a date `YYYY-MM-DD`; a number may have a decimal comma. Codes
+are text, leading zeros count, and the kind of a territory may be left out (`67482` is `C67482`). Several codes in one cell are
+separated by `|`. Bounds are inclusive. A cell that does not hold what its column says makes its row a wrong row, which is set
+aside with its line and reason.
 """
+
+
+_NOTES = {
+    "purchases": "A lot without a bidder (`nb_offres_recues` 0) may lack `date_notification`: it is known when its year ends.",
+    "employment": "Before `fin_connue_le` the end of a spell is unknown; without it, until `date_fin` is past.",
+}
 
 
 def describe_formats() -> str:
@@ -38,7 +46,7 @@ def _section(contract: Contract) -> Iterator[str]:
     if contract.rules:
         yield "\nA row is wrong as well if:\n"
         yield from (f"- {rule.reason}" for rule in contract.rules)
-    yield ""
+    yield f"\n{_NOTES[contract.name]}\n" if contract.name in _NOTES else ""
 
 
 def _emptiness(column: Column) -> str:

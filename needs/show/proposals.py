@@ -166,9 +166,9 @@ def _courses(own: pd.DataFrame, home: Home, current: Current, language: str) -> 
 
 def _course(course: dict[str, object], language: str) -> str:
     """Write one course: title, town, dates, distance, reasons, session."""
-    km = course["distance_km"]
+    km, title = course["distance_km"], str(course["title"])
     parts = [
-        str(course["title"]),
+        f"{title[:1].upper()}{title[1:]}",
         str(course["town"]),
         _dates(course["starts"], course["ends"], language),
         say("terminal.distance", language, km=km) if isinstance(km, float) and not pd.isna(km) else "",
