@@ -172,7 +172,7 @@ OVERRIDES = Contract(
         Column("field", header="champ"),
         Column("value", header="valeur"),
         Column("author", header="auteur", nullable=False),
-        Column("reason", header="motif", nullable=False),
+        Column("motive", header="motif", nullable=False),
         Column("known_from", "date", "date", nullable=False),
         Column("expires", "date", "expire_le"),
     ),

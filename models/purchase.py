@@ -29,6 +29,12 @@ class Envelope(Section):
     volets: tuple[str, ...] = param(("socle",), "the parts of the programme it pays for (socle, additionnel, autre)")
     financeurs: tuple[str, ...] = param(("2",), "LHEO codes of who pays")
 
+    @field_validator("financeurs", mode="before")
+    @classmethod
+    def _as_texts(cls, codes: object) -> object:
+        """Take a code written as a number, ``[2, 4]``, for the text it is."""
+        return tuple(str(code) if type(code) is int else code for code in codes) if isinstance(codes, list | tuple) else codes
+
 
 class PurchaseParams(Section):
     """What is bought, for when, and with which money."""

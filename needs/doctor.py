@@ -94,13 +94,14 @@ def _try(finding: Callable[[], str]) -> Finding:
 
 def _files(home: Home) -> Iterator[Finding]:
     """Look at what each source holds."""
-    from features.sources import SOURCES, files_of
+    from features.sources import SOURCES
+    from needs.run.ingest import raw_files
     from needs.show.figures import many
 
     for name, source in SOURCES.items():
         folder = home.raw / name
         try:
-            count = len(files_of(folder, source))
+            count = len(raw_files(home, source))
         except InputError as error:
             yield Finding("missing", str(error))
             continue

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SIMULATED = "SIMULATED.txt"
+DECISIONS = "overrides"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class Home:
     def raw(self) -> Path:
         """Where files are dropped, one folder per source."""
         return self.root / "data" / "raw"
+
+    def folders_of(self, source: str) -> tuple[Path, ...]:
+        """Where the files of a source lie; human decisions may lie beside ``data``, out of the way of deliveries."""
+        return (self.raw / source, *((self.root / source,) if source == DECISIONS else ()))
 
     @property
     def var(self) -> Path:

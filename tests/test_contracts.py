@@ -209,3 +209,8 @@ def test_a_fingerprint_tells_any_change_of_rows():
     assert fingerprint(iter([("t", one)])) == fingerprint(iter([("t", swapped)]))
     assert fingerprint(iter([("t", one)])) != fingerprint(iter([("t", other)]))
     assert fingerprint(iter([("t", one)])) != fingerprint(iter([("u", one)]))
+
+
+def test_no_column_is_named_like_what_the_door_says_of_a_row():
+    """``file``, ``line`` and ``reason`` are where a row stood and why a reader refused it."""
+    assert not [(c.name, column.name) for c in CONTRACTS for column in c.columns if column.name in ("file", "line", "reason")]

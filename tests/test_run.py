@@ -437,3 +437,24 @@ def test_another_key_is_refused_before_anything_is_published(
     with pytest.raises(InputError, match="not the one this home was read with"):
         run_nightly(home, load_params(home.params), AS_OF)
     assert list_runs(open_database(first.database))["run_id"].tolist() == [first.run_id]
+
+
+def test_decisions_may_lie_beside_the_data(drawn: Home, tmp_path: Path) -> None:
+    home = copy_home(drawn, tmp_path)
+    (home.root / "overrides").mkdir()
+    decision = "objet;cle;champ;valeur;auteur;motif;date;expire_le\nlot;2027-BE4441;interdit;1;comité;doublon;2026-03-01;\n"
+    (home.root / "overrides" / "mars.csv").write_text(decision, encoding="utf-8")
+    told = gathered(home)
+    assert told.tables.overrides["key"].tolist() == ["2027-BE4441"]
+    assert compute(told)["digest"]["message"].str.contains("décisions").any()
+
+
+def test_the_chain_of_the_notebooks_page_gives_the_published_tables(
+    ran: Home, published: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(__file__).parents[1] / "notebooks" / "README.md"
+    lines = page.read_text(encoding="utf-8").partition("```python")[2].partition("```")[0]
+    monkeypatch.chdir(ran.root)
+    names: dict[str, dict[str, pd.DataFrame]] = {}
+    exec(compile(lines, str(page), "exec"), names)
+    assert_same(names["tables"], published)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -41,7 +42,7 @@ def ingest(home: Home, params: IngestParams) -> list[Arrival]:
 
     All sources are read before the refusals are told, each with its reason, in one error.
     """
-    found = {name: files_of(home.raw / name, source) for name, source in SOURCES.items()}
+    found = {name: raw_files(home, source) for name, source in SOURCES.items()}
     if not any(found.values()):
         raise InputError(
             f"{home.raw}: there is nothing to read. Drop files into {home.raw}/<source>/ (offers, bmo, catalogue, "
@@ -60,6 +61,11 @@ def ingest(home: Home, params: IngestParams) -> list[Arrival]:
     return arrivals
 
 
+def raw_files(home: Home, source: Source) -> list[Path]:
+    """List the files a home has of one source."""
+    return [path for folder in home.folders_of(source.name) for path in files_of(folder, source)]
+
+
 def _forget(home: Home, source: Source) -> list[Arrival]:
     """Empty the table of a source whose files are gone: a run stands on what ``data/raw`` holds, and on nothing else."""
     if (manifest := read_manifest(home.lake, source.contract)) and manifest.rows:
@@ -71,13 +77,13 @@ def _forget(home: Home, source: Source) -> list[Arrival]:
 def region_communes(home: Home) -> pd.DataFrame:
     """Give the communes of the Region: its own grouping where there is one, else the one shipped. One row per commune."""
     source = SOURCES[TERRITORIES.name]
-    files = files_of(home.raw / source.name, source)
+    files = raw_files(home, source)
     return read_table(files, TERRITORIES).kept if files else facts.communes()
 
 
 def read_source(home: Home, source: Source, communes: pd.DataFrame) -> Checked:
     """Read, check and place one source of a home. One row: as the contract of the source says."""
-    return place(source.read(files_of(home.raw / source.name, source)), source.contract, communes)
+    return place(source.read(raw_files(home, source)), source.contract, communes)
 
 
 def _load(home: Home, source: Source, communes: pd.DataFrame, params: IngestParams) -> Arrival:

@@ -86,6 +86,10 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
     with step("backtest") as rows:
         judged = judge_forecasts(features.panel, params.forecast)
         rows |= {"origins": judged["origin"].nunique()}
+    with step("outcomes") as rows:
+        outcomes = publishable(features.outcomes)
+        rows |= {"rates in": len(features.outcomes), "kept": len(outcomes)}
+        rows |= {"of too few people": len(features.outcomes) - len(outcomes)}
     with step("needs of sectors") as rows:
         needs = needs_of_bassins(forecasts, features, links, inputs)
         rows |= {"forecasts in": len(forecasts), "rows": len(needs)}
@@ -100,7 +104,6 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         matched = match(features, links, inputs)
         rows |= {"people in": len(features.people), "courses in": len(features.courses)}
         rows |= {"proposed": len(matched["recommendations"])}
-    outcomes = publishable(features.outcomes)
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
     tables |= {"lots": plan.lots, "rejected_lots": plan.rejected}
     stale = (inputs.as_of - inputs.tables.newest).days
