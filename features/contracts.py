@@ -137,6 +137,11 @@ class Contract:
         """The headers of our CSV files, or the column names of a table that comes from a public format."""
         return [c.header for c in self.columns if c.header] or [c.name for c in self.columns]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(column.name for column in self.columns)
+
     def empty(self) -> pd.DataFrame:
         """Give the table without a row, every column typed."""
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in self.columns})

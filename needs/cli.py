@@ -192,8 +192,3 @@ def main() -> None:
     except InputError as error:
         typer.echo("\n".join(error.faults), err=True)
         sys.exit(error.exit_code)
-    except (PermissionError, NotADirectoryError, FileNotFoundError, IsADirectoryError) as error:
-        if not error.filename:
-            raise
-        typer.echo(f"{error.filename}: cannot be written or read ({error.strerror}). Give another --home.", err=True)
-        sys.exit(InputError.exit_code)

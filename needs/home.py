@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from features.errors import InputError
 
 SIMULATED = "SIMULATED.txt"
 DECISIONS = "overrides"
@@ -24,6 +27,15 @@ class Home:
     def raw(self) -> Path:
         """Where files are dropped, one folder per source."""
         return self.root / "data" / "raw"
+
+    def prepare(self) -> None:
+        """Make the folder of what runs make; refuse in words a home that cannot be written."""
+        try:
+            self.var.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.root}: cannot be written ({error.strerror}). Give another folder with --home.") from error
+        if not os.access(self.var, os.W_OK):
+            raise InputError(f"{self.var}: cannot be written. Give another folder with --home, or the right to write here.")
 
     def folders_of(self, source: str) -> tuple[Path, ...]:
         """Where the files of a source lie; human decisions may lie beside ``data``, out of the way of deliveries."""

@@ -202,3 +202,9 @@ def test_the_first_run_draws_a_key_that_only_its_owner_reads(tmp_path: Path, mon
     assert (len(key), load_key()) == (64, key)
     assert key_file().stat().st_mode & 0o777 == 0o600
     assert pseudonym(key, "P1") != pseudonym(key + "x", "P1")
+
+
+def test_a_home_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a_file").write_text("", encoding="utf-8")
+    for command in (("nightly",), ("demo", "--scale", "tiny")):
+        assert "cannot be written" in run(tmp_path / "a_file", *command, code=2)

@@ -189,7 +189,7 @@ def test_a_session_is_placed_in_its_bassin(tmp_path):
 )
 def test_when_an_export_was_known(tmp_path, name, export, root, day):
     content = catalogue(formation(action(session())), export=export).replace("<formation>", f"<formation{root}>").encode()
-    path = write(tmp_path, gzip.compress(content) if name.endswith(".gz") else content, name)
+    path = write(tmp_path, gzip.compress(content, mtime=0) if name.endswith(".gz") else content, name)
     assert read_catalogue([path]).kept["known_from"].tolist() == [pd.Timestamp(day)]
 
 

@@ -76,7 +76,7 @@ def _shuffle(path: Path) -> None:
     head, lines = ([], raw.splitlines()) if "jsonl" in path.name else (raw.splitlines()[:1], raw.splitlines()[1:])
     random.Random(7).shuffle(lines)
     text = b"\n".join([*head, *lines]) + b"\n"
-    path.write_bytes(gzip.compress(text) if packed else text)
+    path.write_bytes(gzip.compress(text, mtime=0) if packed else text)
 
 
 def test_what_was_not_known_at_as_of_changes_nothing(inputs: Inputs, published: dict[str, pd.DataFrame]) -> None:

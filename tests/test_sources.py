@@ -218,7 +218,7 @@ def test_faults_of_all_files_come_at_once(tmp_path):
         ("  \n", "is empty"),
         ("<html><body>503</body></html>", "web page"),
         ('{"resultats": []}', "is JSON, not CSV"),
-        (gzip.compress(b'\xef\xbb\xbf [{"id": 1}]'), "is JSON, not CSV"),
+        (gzip.compress(b'\xef\xbb\xbf [{"id": 1}]', mtime=0), "is JSON, not CSV"),
         (b"PK\x03\x04x", "is an Excel workbook (or a zip)"),
         ("<?xml version='1.0'?><lheo/>", "is XML, not CSV"),
         (b"%PDF-1.7", "is a PDF"),

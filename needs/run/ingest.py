@@ -48,6 +48,8 @@ def ingest(home: Home, params: IngestParams) -> list[Arrival]:
             f"{home.raw}: there is nothing to read. Drop files into {home.raw}/<source>/ (offers, bmo, catalogue, "
             "jobseekers, trainings…), or draw a simulated region with 'needs demo'."
         )
+    if any(files and "person" in SOURCES[name].contract.names for name, files in found.items()):
+        hold_key(load_key(create=True), home.key_mark)
     communes = region_communes(home)
     arrivals: list[Arrival] = []
     faults: list[str] = []
@@ -91,10 +93,7 @@ def _load(home: Home, source: Source, communes: pd.DataFrame, params: IngestPara
     checked = read_source(home, source, communes)
     _write_rejected(home, source, checked)
     _hold_budget(home, source, checked, params)
-    kept = checked.kept
-    if "person" in kept:
-        hold_key(key := load_key(create=True), home.key_mark)
-        kept = pseudonymise(kept, key)
+    kept = pseudonymise(checked.kept, load_key()) if "person" in checked.kept else checked.kept
     write_table(home.lake, source.contract, source.contract.sort(kept))
     arrival = Arrival(source.name, checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
     log.info(

@@ -69,7 +69,7 @@ def run_nightly(home: Home, params: Params, as_of: str | None, *, clock: Clock =
 @contextmanager
 def _alone(home: Home) -> Iterator[None]:
     """Hold the home for one run. The lock is the system's: it goes with the process, whatever ends it."""
-    home.var.mkdir(parents=True, exist_ok=True)
+    home.prepare()
     with (home.var / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -30,6 +30,7 @@ def tell_demo(home: Home, scale: str, seed: int, as_of: str) -> str:
     """Draw a simulated region and say where it lies."""
     if not pd.Series([as_of]).str.fullmatch(r"\d{4}-\d{2}-\d{2}").all():
         raise InputError(f"--as-of '{as_of}' is not a day. Write it like 2026-03-31.")
+    home.prepare()
     with ticking("drawing"):
         draw(home, scale=scale, seed=seed, as_of=pd.Timestamp(as_of))
     drawn = f"A simulated region ({scale}, seed {seed}, known up to {as_of}) lies in {home.raw}."
