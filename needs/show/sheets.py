@@ -19,12 +19,12 @@ LONGEST = 20_000
 
 _INTERVAL = ("low", "high", "n", "borrowed", "grade")
 _PLAN = (
-    *("lot_id", "territory_title", "sector_group", "formacode_title", "action_type_title", "exit_level", "public_title"),
-    *("sessions", "places", "cost_eur", "cost_per_place_eur", "expected_entries", "jobs", "jobs_low", "jobs_high"),
-    *("cost_per_job_eur", "grade", "reason", "tipping_point", "stability", "infructueux_risk", "decided_by"),
-    *("envelope", "volet", "entry_level", "certification", "places_max", "group_min", "group_max", "hours"),
-    *("allowance_eur", "marginal_worth", "n", "borrowed", "skills", "exercise", "territory", "sector_title", "sector"),
-    *("formacode", "action_type", "public"),
+    *("lot_id", "territory_title", "sector_group", "formacode_title", "action_type_title", "certification_title"),
+    *("exit_level", "public_title", "sessions", "places", "cost_eur", "cost_per_place_eur", "expected_entries"),
+    *("jobs", "jobs_low", "jobs_high", "cost_per_job_eur", "grade", "reason", "tipping_point", "stability"),
+    *("infructueux_risk", "decided_by", "envelope", "volet", "entry_level", "certification", "places_max"),
+    *("group_min", "group_max", "hours", "allowance_eur", "marginal_worth", "n", "borrowed", "skills"),
+    *("exercise", "territory", "sector_title", "sector", "formacode", "action_type", "public"),
 )
 _RANKING = (
     *("territory", "territory_title", "rank", "sector", "sector_title", "sector_group", "action_type_title", "level", "worth"),
@@ -42,7 +42,7 @@ _OUTCOMES = (
     *("territory", "territory_title", "sector", "sector_title", "action_type_title", "level", "public_title"),
     *("outcome_title", "horizon_months", "rate", *_INTERVAL),
 )
-_PRINTED = {"lots": 17, "rejected_lots": 19}
+_PRINTED = {"lots": 18, "rejected_lots": 20}
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def digest_sheet(digest: pd.DataFrame, jobs: str, language: str) -> Sheet:
     )
     explained = ("notes_cost", "notes_tipping", "notes_total", "notes_year", "notes_empty")
     notes = ("notes_interval", "notes_grade", jobs, *explained)
-    return Sheet("digest", rows[["severity", "topic", "message", "figure"]], notes=tuple(say(note, language) for note in notes))
+    return Sheet("digest", rows[["severity", "topic", "message"]], notes=tuple(say(note, language) for note in notes))
 
 
 def lots_sheet(name: str, lots: pd.DataFrame, exercise: int, language: str) -> Sheet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import pandas as pd
@@ -14,17 +15,23 @@ _SAID = ("action_type", "public", "outcome")
 
 @cache
 def titles_of(noun: str) -> pd.Series[str]:
-    """Give the titles of one kind of code (territory, sector, occupation, formacode), by code."""
-    tables = {
+    """Give the titles of one kind of code (territory, sector, occupation, formacode, certification), by code."""
+    tables: Mapping[str, Callable[[], pd.DataFrame]] = {
         "territory": facts.territories,
         "sector": facts.sectors,
         "occupation": facts.occupations,
         "formacode": facts.formacodes,
+        "certification": _certifications,
     }
     titles = tables[noun]().set_index(noun)["title"]
     # The fields of the Formacode are printed in capitals by their producer, its subjects without any.
     small = titles.mask(titles.str.isupper(), titles.str.lower())
     return small.str[:1].str.upper() + small.str[1:]
+
+
+def _certifications() -> pd.DataFrame:
+    """Give the certifications under the name that published tables use. One row per certification."""
+    return facts.certifications().rename(columns={"certifinfo": "certification"})
 
 
 @cache
@@ -47,7 +54,7 @@ def titled(frame: pd.DataFrame, language: str) -> pd.DataFrame:
     """
     titles = {
         f"{noun}_title": frame[noun].map(titles_of(noun)).fillna(frame[noun])
-        for noun in ("territory", "sector", "occupation", "formacode")
+        for noun in ("territory", "sector", "occupation", "formacode", "certification")
         if noun in frame
     }
     said = {f"{noun}_title": _said(frame[noun], noun, language) for noun in _SAID if noun in frame}

@@ -28,12 +28,10 @@ _NUMBERS = {
     "thousandth": "0.000",
     "euros": '#,##0\u00a0"€"',
     "share": "0\u00a0%",
-    "plain": "General",
 }
 _KINDS = {
     **dict.fromkeys(("places", "places_max", "sessions", "group_min", "group_max", "hours", "n", "rank", "months"), "count"),
     "horizon_months": "count",
-    "figure": "plain",
     **dict.fromkeys(
         ("jobs", "jobs_low", "jobs_high", "expected_entries", "positions", "seasonal", "need", "need_low"), "tenth"
     ),
@@ -49,7 +47,11 @@ _FROZEN_COLUMNS = 2
 _A3 = 8
 _LINE_POINTS = 15
 _WIDTH = 30
-_WIDTHS = {"message": 100, "formacode_title": 38, "sector_title": 34, "occupation_title": 44, "reasons": 48, "skills": 40}
+_WIDTHS = {
+    "message": 100,
+    **dict.fromkeys(("certification_title", "occupation_title", "reasons"), 44),
+    **dict.fromkeys(("formacode_title", "sector_title", "skills"), 38),
+}
 
 
 def write_exports(folder: Path, exercise: int, tables: Mapping[str, pd.DataFrame], language: str) -> list[Path]:
