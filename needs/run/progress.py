@@ -10,6 +10,7 @@ from threading import Event, Thread
 from typing import TypeVar
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 BAR_AFTER_SECONDS = 2
 _TICK_SECONDS = 0.5
@@ -47,5 +48,6 @@ def ticking(name: str) -> Iterator[None]:
 
 
 def counted(items: Iterable[Item], name: str, *, unit: str, total: int) -> Iterator[Item]:
-    """Pass items on, with a bar that counts them where there is a terminal."""
-    yield from tqdm(items, desc=name, unit=unit, total=total, delay=BAR_AFTER_SECONDS, disable=None, leave=False)
+    """Pass items on, with a bar that counts them where there is a terminal; log lines pass above it."""
+    with logging_redirect_tqdm():
+        yield from tqdm(items, desc=name, unit=unit, total=total, delay=BAR_AFTER_SECONDS, disable=None, leave=False)
