@@ -22,7 +22,7 @@ from needs.run.progress import step
 from needs.show.report import write_report
 from needs.show.workbook import write_exports
 from needs.store.lake import newest_day, read_tables
-from needs.store.publish import COMPLETE, Run, list_runs, open_database, prune, publish, read_current
+from needs.store.publish import COMPLETE, NOTHING, Run, list_runs, open_database, prune, publish, read_current
 from needs.store.schema import TABLES
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def show(home: Home, params: Params) -> tuple[Path, tuple[Path, ...]]:
     runs = list_runs(engine)
     current = runs[runs["current"]]
     if current.empty:
-        raise InputError("Nothing has been published yet: run 'needs nightly'.")
+        raise InputError(NOTHING)
     tables = {name: read_current(engine, name) for name in TABLES}
     run = _read_run(current)
     exercises = pd.concat([tables["lots"]["exercise"], tables["rejected_lots"]["exercise"]])

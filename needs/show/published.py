@@ -10,9 +10,7 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from features.vocabulary import InputError
-from needs.store.publish import list_runs, open_database
-
-NOTHING = "Nothing has been published yet: run 'needs nightly'."
+from needs.store.publish import NOTHING, list_runs, open_database
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from needs.run.progress import ticking
 from needs.show.figures import many
 from needs.show.proposals import tell_match as tell_match
 from needs.show.proposals import tell_plan as tell_plan
-from needs.show.published import NOTHING, absent_file
-from needs.store.publish import list_runs, open_database, rollback
+from needs.show.published import absent_file
+from needs.store.publish import NOTHING, list_runs, open_database, rollback
 from needs.twin import draw
 
 FAULTS_SHOWN = 10

@@ -25,6 +25,7 @@ from features.vocabulary import InputError
 from needs.store.schema import CURRENT_RUN, EDITION, METADATA, RUNS, SCHEMA_VERSION, TABLES, conform
 
 COMPLETE = "complete"
+NOTHING = "Nothing has been published yet: run 'needs nightly'."
 _CHUNK = 20_000
 _SQLITE_BUSY_S = 30
 
@@ -244,11 +245,7 @@ def _run_before(runs: list[str], current: str | None) -> str:
 
 
 def _listing(runs: list[str]) -> str:
-    return (
-        f"Runs there are, the last first: {', '.join(runs)}."
-        if runs
-        else "Nothing has been published yet: run 'needs nightly'."
-    )
+    return f"Runs there are, the last first: {', '.join(runs)}." if runs else NOTHING
 
 
 def read_current(engine: Engine, table: str) -> pd.DataFrame:
