@@ -9,6 +9,7 @@ import pandas as pd
 from features import facts
 from features.contracts import GradeLimits
 from features.courses import CourseParams, list_courses
+from features.crosswalks import Crosswalks, build_crosswalks
 from features.demand import DemandParams, add_need, count_positions, estimate_coverage
 from features.options import list_options
 from features.outcomes import OutcomeParams, count_outcomes, follow_exits, pool_rates
@@ -17,6 +18,7 @@ from features.people import list_people
 from features.publics import PublicParams
 from features.supply import SupplyParams, available_people, count_under_way, eligible_people, latest_people, seat_chain
 from features.tables import Tables
+from features.unmapped import carry_measures, list_unmapped
 
 
 class GradeParams(Section):
@@ -65,12 +67,15 @@ class Features:
     options: pd.DataFrame
     people: pd.DataFrame
     courses: pd.DataFrame
+    crosswalks: Crosswalks
+    unmapped: pd.DataFrame
 
 
 def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -> Features:
     """Build every feature from what was known at ``as_of``; nothing dated after it changes one."""
     known = tables.known_at(as_of)
     communes = known.territories if len(known.territories) else facts.communes()
+    crosswalks = crosswalks_of(known, as_of)
     positions = count_positions(known.offers, communes, as_of, params.demand)
     coverage = estimate_coverage(positions, known.bmo, params.demand)
     chain = seat_chain(known.trainings, known.sessions, as_of)
@@ -88,4 +93,12 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
         options=list_options(known.purchases),
         people=list_people(latest_people(known.jobseekers), communes, params.publics),
         courses=list_courses(known.catalogue, communes, params.courses),
+        crosswalks=crosswalks,
+        unmapped=list_unmapped(carry_measures(known, communes, crosswalks)),
     )
+
+
+def crosswalks_of(known: Tables, as_of: pd.Timestamp) -> Crosswalks:
+    """Build the crosswalks of a home: its corrections in force, and the Formacodes that its tables hold."""
+    seen = pd.concat([known.catalogue["formacode"], known.trainings["formacode"], known.purchases["formacode"]])
+    return build_crosswalks(known.overrides, as_of, seen.dropna().unique())

@@ -11,63 +11,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandas.api.types import pandas_dtype
 
-from features.vocabulary import InputError, Noun
+from features.cells import Column as Column  # what a contract is made of
+from features.cells import typed
+from features.vocabulary import InputError
 
-Kind = Literal["text", "integer", "number", "flag", "date", "month"]
-_DTYPES = {
-    "text": "str",
-    "month": "str",
-    "integer": "Int64",
-    "number": "float64",
-    "flag": "boolean",
-    "date": "datetime64[us]",
-}
 # How the reason begins that lists a code outside its nomenclature: no fault of the file, so it uses no reject budget.
 UNKNOWN_CODE = "unknown occupation code"
-_EXAMPLES = {
-    "integer": "a whole number like 12",
-    "number": "a number like 12.5",
-    "flag": "0 or 1",
-    "date": "a date like 2025-03-31",
-    "month": "a month like 2025-03",
-}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its name in the engine, its kind, its header in our own CSV files and what it may hold."""
-
-    name: str
-    kind: Kind = "text"
-    header: str = ""
-    noun: Noun | None = None
-    nullable: bool = True
-    optional: bool = False
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-
-    @property
-    def dtype(self) -> str:
-        """The pandas type the checked column has."""
-        return _DTYPES[self.kind]
-
-    @property
-    def expected(self) -> str:
-        """Say in words what a cell of this column must look like."""
-        if self.choices:
-            return f"one of {', '.join(self.choices)}"
-        if self.noun:
-            return f"a {self.noun.name} like {self.noun.example}"
-        bounds = [f"≥ {self.low:g}"] if self.low is not None else []
-        bounds += [f"≤ {self.high:g}"] if self.high is not None else []
-        return " ".join([_EXAMPLES.get(self.kind, "a text"), *(["(" + ", ".join(bounds) + ")"] if bounds else [])])
 
 
 @dataclass(frozen=True)
@@ -82,12 +37,19 @@ def _nowhere() -> pd.DataFrame:
     return pd.DataFrame({"file": pd.Series(dtype="str"), "line": pd.Series(dtype="int64")})
 
 
+def no_unknown_codes() -> pd.DataFrame:
+    """Give the empty list of unknown codes. One row per column and code."""
+    kinds = {"column": "str", "code": "str", "rows": "int64", "volume": "float64"}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
 @dataclass(frozen=True)
 class Checked:
     """A checked table beside what was not kept: ``rejected`` has one row per wrong row (file, line, reason).
 
     ``origin`` says where each kept row stood (file, line), in the order of ``kept``; ``outside`` counts the rows that
-    concern other Regions.
+    concern other Regions. ``unknown`` lists the codes outside their nomenclature: one row per column and code, with the
+    rows that hold it and the volume they stand for.
     """
 
     kept: pd.DataFrame
@@ -95,6 +57,7 @@ class Checked:
     duplicates: int = 0
     outside: int = 0
     origin: pd.DataFrame = field(default_factory=_nowhere)
+    unknown: pd.DataFrame = field(default_factory=no_unknown_codes)
 
     @property
     def read(self) -> int:
@@ -117,7 +80,10 @@ class Contract:
 
     ``known_from`` names the date column on which a row became known. ``later`` says which cells were known later still:
     ``{"exited": ("exited", "certified")}`` blanks both while the exit lies after ``as_of``. Where that date is missing, a
-    date after ``as_of`` among them is blanked all the same: nobody had seen it happen.
+    date after ``as_of`` among them is blanked all the same: nobody had seen it happen. ``volume`` names the column that
+    says how much a row stands for (without one a row counts one), ``sums`` the others that add up, and ``period`` the column
+    that says what time a row is about. A ``national`` table covers France: the Region and what touches it are kept. A
+    ``code_list`` is what the codes of other tables are held against.
     """
 
     name: str
@@ -127,6 +93,11 @@ class Contract:
     known_from: str = "known_from"
     later: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    volume: str = ""
+    sums: tuple[str, ...] = ()
+    period: str = ""
+    national: bool = False
+    code_list: bool = False
 
     def __getitem__(self, name: str) -> Column:
         """Give one column by its name."""
@@ -161,25 +132,31 @@ class Contract:
         self.check_shape(rows.columns, source)
         rows = rows.reset_index(drop=True)
         origin = _origin_of(rows, source)
-        frame, reasons = self._typed(rows)
-        _refuse_ill_typed(frame, rows, self, source)
+        frame, reasons = self._typed(rows, source)
         for rule in self.rules:
             reasons = _add_reason(reasons, rule.broken(frame).fillna(False).astype(bool), rule.reason)
-        if "reason" in rows:
+        if "reason" in rows and (rows["reason"].fillna("") != "").any():
             reasons = reasons.where(rows["reason"].fillna("") == "", rows["reason"])
         return self._split(frame, origin, reasons)
 
-    def _typed(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series[str]]:
-        """Give every column its type, and every row the reasons why it is wrong. Same rows."""
-        typed, reasons = {}, pd.Series("", index=rows.index, dtype="str")
+    def _typed(self, rows: pd.DataFrame, source: str) -> tuple[pd.DataFrame, pd.Series[str]]:
+        """Give every column its type, and every row the reasons why it is wrong. Same rows.
+
+        A whole column that holds something else is the shape of the file, not a fault of its rows.
+        """
+        columns, faults, reasons = {}, [], pd.Series("", index=rows.index, dtype="str")
         absent = pd.Series(pd.NA, index=rows.index)
         for column in self.columns:
             cells = rows[column.name] if column.name in rows else absent.astype(pandas_dtype(column.dtype))
-            typed[column.name], wrong = _typed(cells, column)
-            named, missing = column.header or column.name, wrong & _blank(cells)
-            reasons = _add_reason(reasons, missing, f"{named} is missing; it holds {column.expected}")
-            reasons = _add_reason(reasons, wrong & ~missing, f"{named} is not {column.expected}")
-        return pd.DataFrame(typed, index=rows.index), reasons
+            columns[column.name], blank, wrong = typed(cells, column)
+            named = column.header or column.name
+            reasons = _add_reason(reasons, wrong & blank, f"{named} is missing; it holds {column.expected}")
+            reasons = _add_reason(reasons, wrong & ~blank, f"{named} is not {column.expected}")
+            if column.kind != "text" and _is_another_shape(columns[column.name], blank):
+                faults.append(f"{source}: column '{named}' never holds {column.expected}.")
+        if faults:
+            raise InputError(*faults)
+        return pd.DataFrame(columns, index=rows.index), reasons
 
     def check_shape(self, names: Iterable[Hashable], source: str) -> None:
         """Raise one :class:`InputError` that lists every column that a file lacks."""
@@ -192,15 +169,16 @@ class Contract:
             )
 
     def _split(self, frame: pd.DataFrame, origin: pd.DataFrame, reasons: pd.Series[str]) -> Checked:
-        kept = frame[reasons == ""]
-        same = kept.duplicated()
-        kept = kept[~same]
-        if self.key:
-            again = kept.duplicated(list(self.key), keep=False)
+        wrong = reasons != ""
+        kept = self._ordered(frame[~wrong] if wrong.any() else frame)
+        key = list(self.key) or list(self.names)
+        twins = kept[_beside_a_twin(kept, key)]
+        same = twins.duplicated()
+        clashing = twins.index[twins[~same].duplicated(key, keep=False).reindex(twins.index, fill_value=False)]
+        if len(twins):
+            kept = kept.drop(index=twins.index[same].union(clashing))
             clash = f"another row has the same {' + '.join(self.key)} and says otherwise"
-            reasons = reasons.mask(reasons.index.isin(kept.index[again]), clash)
-            kept = kept[~again]
-        kept = self._ordered(kept)
+            reasons = reasons.mask(reasons.index.isin(clashing), clash)
         rejected = origin.assign(reason=reasons)[reasons != ""].reset_index(drop=True)
         here = origin.loc[kept.index].reset_index(drop=True)
         return Checked(kept.reset_index(drop=True), rejected, int(same.sum()), origin=here)
@@ -212,10 +190,12 @@ class Contract:
     def _ordered(self, frame: pd.DataFrame) -> pd.DataFrame:
         known = [c.name for c in self.columns]
         names = known + [str(name) for name in frame if name not in known]
-        key = list(self.key)
-        if not key or frame.duplicated(key).any():
-            key += [name for name in names if name not in key]
-        return frame[names].sort_values(key, kind="stable")
+        key = list(self.key) or names
+        if not _ascends(frame, key):
+            frame = frame.sort_values(key, kind="stable")
+        if _beside_a_twin(frame, key).any():
+            frame = frame.sort_values(key + [name for name in names if name not in key], kind="stable")
+        return frame[names]
 
     def known_at(self, frame: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
         """Keep what was known at ``as_of``: later rows go, and cells that became known later are blank."""
@@ -239,8 +219,36 @@ def _origin_of(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     return pd.DataFrame({"file": file, "line": line})
 
 
-def _blank(cells: pd.Series) -> pd.Series[bool]:
-    return cells.isna() | (cells.astype("str").str.strip() == "")
+def _ascends(frame: pd.DataFrame, key: list[str]) -> bool:
+    """Say whether rows already stand in the order of their key, missing cells last."""
+    tied = np.ones(max(len(frame) - 1, 0), dtype=bool)
+    for before, after in _neighbours(frame, key):
+        rises = (before < after).fillna(False) | (before.notna() & after.isna())
+        alike = _alike(before, after)
+        if (tied & ~alike & ~rises.to_numpy(dtype=bool)).any():
+            return False
+        tied &= alike
+    return True
+
+
+def _beside_a_twin(frame: pd.DataFrame, key: list[str]) -> NDArray[np.bool_]:
+    """Mark the rows of an ordered table that stand beside one with the same key."""
+    tied = np.ones(max(len(frame) - 1, 0), dtype=bool)
+    for before, after in _neighbours(frame, key):
+        tied &= _alike(before, after)
+    alone = np.zeros(min(len(frame), 1), dtype=bool)
+    beside: NDArray[np.bool_] = np.concatenate([alone, tied]) | np.concatenate([tied, alone])
+    return beside
+
+
+def _neighbours(frame: pd.DataFrame, key: list[str]) -> Iterator[tuple[pd.Series, pd.Series]]:
+    for name in key:
+        yield frame[name].iloc[:-1].reset_index(drop=True), frame[name].iloc[1:].reset_index(drop=True)
+
+
+def _alike(before: pd.Series, after: pd.Series) -> NDArray[np.bool_]:
+    alike: NDArray[np.bool_] = ((before == after).fillna(False) | (before.isna() & after.isna())).to_numpy(dtype=bool)
+    return alike
 
 
 def _add_reason(reasons: pd.Series[str], wrong: pd.Series[bool], reason: str) -> pd.Series[str]:
@@ -249,79 +257,13 @@ def _add_reason(reasons: pd.Series[str], wrong: pd.Series[bool], reason: str) ->
     return reasons.mask(wrong, reasons.where(reasons == "", reasons + "; ") + reason)
 
 
-def _typed(cells: pd.Series, column: Column) -> tuple[pd.Series, pd.Series[bool]]:
-    """Give the column its type, and mark the cells that could not take it or leave its bounds."""
-    if cells.dtype == "str" or cells.dtype == object:
-        texts = cells.astype("str").str.strip()
-        texts = texts.mask(texts == "")
-        values = _PARSERS[column.kind](texts)
-    else:
-        texts, values = cells, cells.astype(pandas_dtype(column.dtype))
-    wrong = (texts.notna() & values.isna()) | (values.isna() & (not column.nullable))
-    if column.noun is not None:
-        values = column.noun.typed(values)
-        wrong |= values.notna() & ~column.noun.spelt(values)
-    if column.choices:
-        wrong |= values.notna() & ~values.isin(column.choices)
-    if column.low is not None:
-        wrong |= (values < column.low).fillna(False)
-    if column.high is not None:
-        wrong |= (values > column.high).fillna(False)
-    return values, wrong.astype(bool)
-
-
-def _parse_number(texts: pd.Series[str]) -> pd.Series[float]:
-    plain = texts.str.replace(r"[   ]", "", regex=True).str.replace(",", ".", regex=False)
-    values = pd.to_numeric(plain, errors="coerce").astype("float64")
-    return values.mask(~np.isfinite(values))
-
-
-def _parse_integer(texts: pd.Series[str]) -> pd.Series[int]:
-    values = _parse_number(texts)
-    return values.mask((values % 1 != 0) | (values.abs() > 2**53)).astype("Int64")
-
-
-def _parse_flag(texts: pd.Series[str]) -> pd.Series[bool]:
-    return texts.map({"0": False, "1": True}).astype("boolean")
-
-
-def _parse_date(texts: pd.Series[str]) -> pd.Series[pd.Timestamp]:
-    dates = pd.to_datetime(texts.where(texts.str.fullmatch(r"\d{4}-\d{2}-\d{2}")), format="%Y-%m-%d", errors="coerce")
-    return dates.where(dates.dt.year.between(1900, 2099)).astype("datetime64[us]")
-
-
-def _parse_month(texts: pd.Series[str]) -> pd.Series[str]:
-    return texts.where(texts.str.fullmatch(r"(?:19|20)\d{2}-(?:0[1-9]|1[0-2])"))
-
-
-def _parse_text(texts: pd.Series[str]) -> pd.Series[str]:
-    return texts
-
-
-_PARSERS: dict[Kind, Callable[[pd.Series[str]], pd.Series]] = {
-    "text": _parse_text,
-    "integer": _parse_integer,
-    "number": _parse_number,
-    "flag": _parse_flag,
-    "date": _parse_date,
-    "month": _parse_month,
-}
-
-
 _FEW_ROWS = 0.02  # a column filled in fewer rows than this can only spoil those rows
 
 
-def _refuse_ill_typed(frame: pd.DataFrame, rows: pd.DataFrame, contract: Contract, source: str) -> None:
-    """Refuse a file in which a whole column holds something else: that is its shape, not its rows."""
-    faults = []
-    for column in contract.columns:
-        if column.name not in rows or len(rows) < 3 or column.kind == "text":
-            continue
-        filled = ~_blank(rows[column.name])
-        if filled.sum() >= max(3, _FEW_ROWS * len(rows)) and frame[column.name].isna()[filled].all():
-            faults.append(f"{source}: column '{column.header or column.name}' never holds {column.expected}.")
-    if faults:
-        raise InputError(*faults)
+def _is_another_shape(values: pd.Series, blank: pd.Series[bool]) -> bool:
+    """Say whether a column of some length holds texts, and never what it should."""
+    filled = int((~blank).sum())
+    return len(values) >= 3 and filled >= max(3, _FEW_ROWS * len(values)) and not values.notna().any()
 
 
 @dataclass(frozen=True)

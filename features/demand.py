@@ -1,8 +1,8 @@
 """What employers ask for: positions by workplace and month, and the recruitments they stand for.
 
 Grain: bassin × département (the atom of every sum) × occupation × month. An offer counts in the month it was first
-published, with the positions of its last version known; an offer that names only a département is spread over its
-bassins by population, so that no position is lost and none is counted twice.
+published, with the positions of its last version known; an offer that names only a département, or only the Region,
+is spread over its bassins by population, so that no position is lost and none is counted twice.
 """
 
 from __future__ import annotations
@@ -59,13 +59,23 @@ def population_shares(communes: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread_over_cells(offers: pd.DataFrame, communes: pd.DataFrame) -> pd.DataFrame:
-    """Place each offer: whole in its bassin, else by share in those of its département. One row per offer, cell."""
+    """Place each offer: whole in its bassin, else by population over its département, else over the Region.
+
+    One row per offer, cell. Offers across a border are in no cell.
+    """
     placed = offers[offers["territory"].notna()].assign(share=1.0)
-    loose = offers[offers["territory"].isna() & offers["department"].notna() & offers["border"].isna()]
-    spread = loose.drop(columns="territory").merge(
-        population_shares(communes), on="department", how="inner", validate="many_to_many"
-    )
-    return pd.concat([placed, spread], ignore_index=True)
+    loose = offers[offers["territory"].isna() & offers["border"].isna()].drop(columns="territory")
+    named = loose["department"].notna()
+    spread = loose[named].merge(population_shares(communes), on="department", how="inner", validate="many_to_many")
+    everywhere = loose[~named].drop(columns="department").merge(_shares_of_the_region(communes), how="cross")
+    return pd.concat([placed, spread, everywhere], ignore_index=True)
+
+
+def _shares_of_the_region(communes: pd.DataFrame) -> pd.DataFrame:
+    """Say which share of the Region lives in each cell. One row per département, territory."""
+    people = communes.groupby(["department", "territory"], as_index=False)["population"].sum()
+    shares: pd.DataFrame = people.assign(share=people["population"] / people["population"].sum())
+    return shares[["department", "territory", "share"]]
 
 
 def count_positions(offers: pd.DataFrame, communes: pd.DataFrame, as_of: pd.Timestamp, params: DemandParams) -> pd.DataFrame:

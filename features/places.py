@@ -7,9 +7,11 @@ stays missing, and an offer or a jobseeker from there is counted and left out, u
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
+from features.cells import each_distinct
 from features.contracts import Checked, Contract
 
 _HERE_ONLY = ("offers", "jobseekers")
@@ -18,20 +20,21 @@ _HERE_ONLY = ("offers", "jobseekers")
 def place(checked: Checked, contract: Contract, communes: pd.DataFrame) -> Checked:
     """Fill ``territory`` and ``department`` from the commune. Same rows, but for the wrong ones and those outside.
 
-    An offer that names only its département keeps it, without a territory; a jobseeker without a commune is kept.
+    An offer that names only its département keeps it, without a territory, and one that names only the Region keeps neither; a
+    jobseeker without a commune is kept.
     """
     names = {column.name for column in contract.columns}
     if not {"commune", "territory", "department"} <= names:
         return checked
     rows = checked.kept
     known = communes.set_index("commune")
-    found = rows["commune"].isin(known.index)
-    region = set(communes["department"])
-    lost = rows["commune"].notna() & ~found & _department_of(rows["commune"]).isin(region)
-    filled = rows.assign(
-        territory=rows["commune"].map(known["territory"]).astype("str"),
-        department=rows["commune"].map(known["department"]).astype("str").where(rows["commune"].notna(), rows["department"]),
+    territory, department = (
+        each_distinct(rows["commune"], partial(_looked_up, known[name])) for name in ("territory", "department")
     )
+    named = rows["commune"].notna()
+    region = set(communes["department"])
+    lost = named & territory.isna() & each_distinct(rows["commune"], _department_of).isin(region)
+    filled = rows.assign(territory=territory, department=department.where(named, rows["department"]))
     outside = _outside(filled, region, contract) & ~lost
     wrong = checked.origin[lost].assign(reason=_reason(rows.loc[lost, "commune"], contract))
     stays = ~lost & ~outside
@@ -44,16 +47,21 @@ def place(checked: Checked, contract: Contract, communes: pd.DataFrame) -> Check
     )
 
 
+def _looked_up(values: pd.Series[str], communes: pd.Series[str]) -> pd.Series[str]:
+    return communes.map(values).astype("str")
+
+
 def _department_of(communes: pd.Series[str]) -> pd.Series[str]:
     """Read the département in a commune's code: ``C67482`` is in ``D67``, ``C97411`` in ``D974``."""
     return "D" + communes.str[1:3].mask(communes.str[1:3] == "97", communes.str[1:4])
 
 
 def _outside(rows: pd.DataFrame, region: set[str], contract: Contract) -> pd.Series[bool]:
+    """Mark the rows that say where they are, and are neither in the Region nor across its border."""
     if contract.name not in _HERE_ONLY:
         return pd.Series(False, index=rows.index)
-    elsewhere = ~rows["department"].isin(region)
-    return elsewhere & rows["border"].isna() if "border" in rows else elsewhere & rows["commune"].notna()
+    elsewhere = (rows["commune"].notna() | rows["department"].notna()) & ~rows["department"].isin(region)
+    return elsewhere & rows["border"].isna() if "border" in rows else elsewhere
 
 
 def _reason(communes: pd.Series[str], contract: Contract) -> pd.Series[str]:

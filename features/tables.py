@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.columns import FIRST_YEAR, LAST_YEAR, PLACE, TYPED_TERRITORY, comes_before
 from features.contracts import Column, Contract, Rule, fingerprint
+from features.market_tables import INSERTION, MARKET, TENSION
 from features.training_tables import EMPLOYMENT, JOBSEEKERS, OUTCOMES, PURCHASES, SESSIONS, TRAININGS
 from features.vocabulary import (
     ACTION_TYPES,
@@ -22,6 +23,7 @@ from features.vocabulary import (
     FORMACODE,
     MAISON,
     OCCUPATION,
+    REGION_CODE,
     ZONE,
 )
 
@@ -47,6 +49,8 @@ OFFERS = Contract(
     ),
     ("offer", "known_from"),
     rules=(comes_before("created", "known_from", "the offer was updated before it was created"),),
+    volume="positions",
+    period="created",
 )
 BMO = Contract(
     "bmo",
@@ -57,6 +61,7 @@ BMO = Contract(
         Column("family", noun=FAMILY, nullable=False),
         Column("territory", noun=BASSIN, nullable=False),
         Column("department", noun=DEPARTMENT, nullable=False),
+        Column("region", noun=REGION_CODE, nullable=False),
         Column("projects", "number", low=0),
         Column("difficult", "number", low=0),
         Column("seasonal", "number", low=0),
@@ -66,6 +71,10 @@ BMO = Contract(
         Column("known_from", "date", nullable=False),
     ),
     ("year", "family", "territory", "department"),
+    volume="projects",
+    sums=("difficult", "seasonal"),
+    period="year",
+    national=True,
 )
 CATALOGUE = Contract(
     "catalogue",
@@ -76,14 +85,26 @@ CATALOGUE = Contract(
         Column("title"),
         Column("action_type", choices=ACTION_TYPES),
         Column("formacode", noun=FORMACODE, nullable=False),
-        Column("certifinfo"),
-        Column("rncp"),
+        Column("formacodes"),
+        Column("nsf"),
         Column("occupations"),
+        Column("certifinfo"),
+        Column("certifinfos"),
+        Column("rncp"),
+        Column("rncps"),
+        Column("rs"),
+        Column("certifying", "flag"),
         Column("entry_level", "integer", low=1, high=8),
         Column("entry_level_binds", "flag", nullable=False),
         Column("exit_level", "integer", low=1, high=8),
+        Column("modules"),
+        Column("blocks"),
         Column("publics"),
+        Column("teaching"),
         Column("hours", "number", low=0, high=20000),
+        Column("hours_centre", "number", low=0, high=20000),
+        Column("hours_company", "number", low=0, high=20000),
+        Column("under_agreement", "flag"),
         Column("funders"),
         Column("seats", "integer", low=0, high=100000),
         Column("price_eur", "number", low=0),
@@ -99,10 +120,23 @@ CATALOGUE = Contract(
     ),
     ("session", "known_from"),
     rules=(comes_before("starts", "ends", "the session ends before it starts"),),
+    volume="seats",
+    period="starts",
 )
+_FAMILIES = rf"(?:[A-Z]|{FAMILY.pattern})(?:\|(?:[A-Z]|{FAMILY.pattern}))*"
+
+
+def _misspelt(t: pd.DataFrame) -> pd.Series[bool]:
+    """Mark the codes that are not spelt as their nomenclature does. Same rows."""
+    is_rome = t["nomenclature"] == "ROME"
+    spelt = t["code"].str.fullmatch(OCCUPATION.pattern).where(is_rome, t["code"].str.fullmatch(_FAMILIES))
+    return t["code"].notna() & ~spelt
+
+
 PROJECTIONS = Contract(
     "projections",
-    "the yearly openings that one study projects for one occupation or family in one territory",
+    "the jobs that one study projects for one occupation or family in one territory over the whole period, from annee_debut to"
+    " annee_fin",
     (
         Column("source", header="source", nullable=False),
         Column("branch", header="branche"),
@@ -115,17 +149,24 @@ PROJECTIONS = Contract(
         Column("territory", header="territoire", nullable=False),
         Column("first_year", "integer", "annee_debut", low=FIRST_YEAR, high=LAST_YEAR),
         Column("last_year", "integer", "annee_fin", low=FIRST_YEAR, high=LAST_YEAR),
+        Column("jobs", "integer", low=0, optional=True),
         Column("openings", "number", "postes_a_pourvoir"),
         Column("net_jobs", "number", "creations_nettes"),
-        Column("departures", "number", "departs"),
-        Column("young_starters", "number", "jeunes_debutants"),
+        Column("departures", "number", "departs", low=0),
+        Column("young_starters", "number", "jeunes_debutants", low=0),
+        Column("mobility", "integer", optional=True),
         Column("reliability", header="fiabilite", choices=("A", "B", "C", "D")),
     ),
     ("source", "known_from", "scenario", "nomenclature", "code", "territory_kind", "territory", "first_year"),
     rules=(
+        Rule("code is not spelt as its nomenclature does (T4Z60, K2204); families counted together are joined by |", _misspelt),
         TYPED_TERRITORY,
         Rule("annee_fin comes before annee_debut", lambda t: t["last_year"] < t["first_year"]),
     ),
+    volume="openings",
+    sums=("net_jobs", "departures", "young_starters"),
+    period="first_year",
+    national=True,
 )
 SIGNALS = Contract(
     "signals",
@@ -144,6 +185,8 @@ SIGNALS = Contract(
     ),
     ("known_from", "territory_kind", "territory", "nomenclature", "code", "author_kind", "comment"),
     rules=(TYPED_TERRITORY,),
+    volume="places_asked",
+    period="known_from",
 )
 TERRITORIES = Contract(
     "territories",
@@ -162,6 +205,7 @@ TERRITORIES = Contract(
     ),
     ("commune",),
     known_from="",
+    volume="population",
 )
 OVERRIDES = Contract(
     "overrides",
@@ -177,6 +221,7 @@ OVERRIDES = Contract(
         Column("expires", "date", "expire_le"),
     ),
     ("object", "key", "field", "known_from"),
+    period="known_from",
 )
 
 
@@ -194,6 +239,9 @@ class Tables:
     purchases: pd.DataFrame
     sessions: pd.DataFrame
     projections: pd.DataFrame
+    tension: pd.DataFrame
+    market: pd.DataFrame
+    insertion: pd.DataFrame
     signals: pd.DataFrame
     territories: pd.DataFrame
     overrides: pd.DataFrame
@@ -244,6 +292,9 @@ CONTRACTS = (
     PURCHASES,
     SESSIONS,
     PROJECTIONS,
+    TENSION,
+    MARKET,
+    INSERTION,
     SIGNALS,
     TERRITORIES,
     OVERRIDES,

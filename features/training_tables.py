@@ -22,6 +22,7 @@ JOBSEEKERS = Contract(
         *PLACE,
     ),
     ("person", "known_from"),
+    period="known_from",
 )
 TRAININGS = Contract(
     "trainings",
@@ -59,6 +60,8 @@ TRAININGS = Contract(
         comes_before("entered", "exited", "the person left (date_sortie) before entering (date_entree)"),
         comes_before("known_from", "entered", "the person entered (date_entree) before the prescription"),
     ),
+    sums=("cost_eur",),
+    period="known_from",
 )
 EMPLOYMENT = Contract(
     "employment",
@@ -79,6 +82,7 @@ EMPLOYMENT = Contract(
     ("person", "starts", "contract", "occupation", "ends", "commune", "source", "known_from"),
     later={"end_known_from": ("ends", "end_known_from")},
     rules=(comes_before("starts", "ends", "the spell ends before it starts"),),
+    period="starts",
 )
 OUTCOMES = Contract(
     "outcomes",
@@ -99,6 +103,7 @@ OUTCOMES = Contract(
     ),
     ("person", "origin", "origin_date"),
     rules=(comes_before("origin_date", "known_from", "the outcome is known before its origin"),),
+    period="origin_date",
 )
 PURCHASES = Contract(
     "purchases",
@@ -167,6 +172,9 @@ PURCHASES = Contract(
             ),
         ),
     ),
+    volume="places",
+    sums=("cost_eur", "sessions", "trainee_hours"),
+    period="exercise",
 )
 SESSIONS = Contract(
     "sessions",
@@ -187,4 +195,7 @@ SESSIONS = Contract(
     known_from="",
     later={"starts": ("entries",)},
     rules=(comes_before("starts", "ends", "the session ends before it starts"),),
+    volume="places",
+    sums=("entries",),
+    period="starts",
 )

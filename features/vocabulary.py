@@ -55,6 +55,7 @@ BASSIN = Noun("bassin", r"BE\d{4}", "BE4415", "BE")
 ZONE = Noun("zone d'emploi", r"ZE\d{4}", "ZE4413", "ZE")
 MAISON = Noun("Maison de la Région", r"MR\d{2}", "MR03", "MR")
 DEPARTMENT = Noun("département", r"D(?:\d{2,3}|2[AB])", "D67", "D")
+REGION_CODE = Noun("région", r"R\d{2}", "R44", "R")
 OCCUPATION = Noun("ROME occupation", r"[A-N]\d{4}", "A1101")
 FAMILY = Noun("FAP family", r"[A-Z][0-9A-E][A-Z](?:\d{2}[a-z]?)?", "A0Z40")
 FORMACODE = Noun("Formacode", r"\d{5}", "23026")
@@ -63,6 +64,7 @@ LEVEL = Noun("European level", r"[1-8]", "3")
 MONTH = Noun("month", r"(?:19|20)\d{2}-(?:0[1-9]|1[0-2])", "2025-03")
 
 REGION = "R44"
+ELSEWHERE = "D99"  # the INSEE's number for what lies in no département
 ACTION_TYPES = (
     "mobilisation",
     "remise_a_niveau",

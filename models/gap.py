@@ -14,16 +14,11 @@ def to_sectors(rows: pd.DataFrame, links: pd.DataFrame, measures: list[str]) -> 
     """Carry measures of occupations to sectors and exit levels. One row per territory, sector, level, period.
 
     ``links`` weighs each occupation's sectors and levels, weights adding up to one: mass is preserved for every linked
-    occupation. The unlinked ones are not in a sector; :func:`unlinked_volume` says how much they weigh.
+    occupation. The unlinked ones are not in a sector: they are listed with their volume, as unmapped.
     """
     joined = rows.merge(links, on="occupation", how="inner", validate="many_to_many")
     weighted = joined.assign(**{name: joined[name] * joined["weight"] for name in measures})
     return weighted.groupby(KEY, as_index=False)[measures].sum()
-
-
-def unlinked_volume(rows: pd.DataFrame, links: pd.DataFrame, measure: str) -> float:
-    """Say how much of a measure belongs to occupations that no sector trains for."""
-    return float(rows.loc[~rows["occupation"].isin(links["occupation"]), measure].sum())
 
 
 def sector_needs(

@@ -80,7 +80,25 @@ def check(
     """
     from needs.show.terminal import tell_check
 
-    typer.echo(tell_check(ctx.obj.home, source, paths, ctx.obj.params()))
+    told = tell_check(ctx.obj.home, source, paths, ctx.obj.params())
+    if told.text:
+        typer.echo(told.text)
+    if told.faults:
+        raise InputError(*told.faults)
+
+
+@app.command()
+def ingest(
+    ctx: Context,
+    sources: Annotated[list[str] | None, typer.Argument(help="Sources to read again, like offers; all by default.")] = None,
+) -> None:
+    """Load files of data/raw into the lake: each source whole or not at all, the others as they were.
+
+    Example: needs ingest offers bmo
+    """
+    from needs.show.terminal import tell_ingest
+
+    typer.echo(tell_ingest(ctx.obj.home, ctx.obj.params(), sources or []))
 
 
 @app.command()
@@ -159,6 +177,20 @@ def rollback(
     from needs.show.terminal import tell_rollback
 
     typer.echo(tell_rollback(ctx.obj.home, ctx.obj.params(), run))
+
+
+@app.command()
+def explain(
+    ctx: Context,
+    code: Annotated[str | None, typer.Argument(help="Code of any nomenclature; without one, what nothing links.")] = None,
+) -> None:
+    """Show what a code is linked to, with each weight and where it comes from.
+
+    Example: needs explain A0Z40
+    """
+    from needs.show.explain import tell_explain
+
+    typer.echo(tell_explain(ctx.obj.home, ctx.obj.params(), code))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from needs.home import Home
 ESSENTIAL = ("offers", "purchases")
 PARTS = (
     *("pandas", "numpy", "scipy", "scikit-learn", "pyarrow", "sqlalchemy", "lxml", "pydantic", "pyyaml", "jinja2"),
-    *("xlsxwriter", "python-calamine", "joblib", "orjson", "tqdm", "typer"),
+    *("xlsxwriter", "python-calamine", "joblib", "msgspec", "isal", "tqdm", "typer"),
 )
 
 
@@ -99,7 +99,7 @@ def _files(home: Home) -> Iterator[Finding]:
     from needs.show.figures import many
 
     for name, source in SOURCES.items():
-        folder = home.raw / name
+        folder = home.raw / source.folder
         try:
             count = len(raw_files(home, source))
         except InputError as error:

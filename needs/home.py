@@ -57,6 +57,11 @@ class Home:
         return self.var / "rejected"
 
     @property
+    def unknown(self) -> Path:
+        """The codes of each source that no nomenclature holds, with the volume they stand for."""
+        return self.var / "unknown"
+
+    @property
     def key_mark(self) -> Path:
         """What tells the key of the pseudonyms from another one, without telling the key."""
         return self.var / "pseudonym.mark"

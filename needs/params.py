@@ -18,6 +18,7 @@ from yaml.constructor import ConstructorError
 
 from features.build import FeatureParams
 from features.params import Section, param
+from features.sources.publication import PublicationParams
 from features.vocabulary import InputError
 from models.matching import MatchingParams
 from models.purchase import PurchaseParams
@@ -47,6 +48,7 @@ class IngestParams(Section):
     """What is read, and how much of it may be wrong."""
 
     reject_budget: float = param(0.02, "share of wrong rows above which a source is refused", unit="share", ge=0, le=1)
+    publication: PublicationParams = PublicationParams()
 
 
 class ShowParams(Section):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from features.contracts import ESTIMATE, Column, Contract, GradeLimits, Rule, fingerprint, write_estimate
+from features.reference_tables import REFERENCES
 from features.tables import CONTRACTS, EMPLOYMENT, SESSIONS, TRAININGS
 from features.vocabulary import COMMUNE, InputError
 
@@ -213,4 +214,9 @@ def test_a_fingerprint_tells_any_change_of_rows():
 
 def test_no_column_is_named_like_what_the_door_says_of_a_row():
     """``file``, ``line`` and ``reason`` are where a row stood and why a reader refused it."""
-    assert not [(c.name, column.name) for c in CONTRACTS for column in c.columns if column.name in ("file", "line", "reason")]
+    assert not [
+        (c.name, column.name)
+        for c in (*CONTRACTS, *REFERENCES)
+        for column in c.columns
+        if column.name in ("file", "line", "reason")
+    ]

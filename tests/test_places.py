@@ -34,9 +34,11 @@ def test_jobseekers_from_elsewhere_are_counted_and_those_of_unknown_home_are_kep
     assert (placed.outside, len(placed.rejected)) == (3, 1)
 
 
-def test_an_offer_across_the_border_stays():
-    placed = place(checked(OFFERS, [None, None], border=pd.Series(["LU", None], dtype="str")), OFFERS, facts.communes())
-    assert (placed.kept["border"].tolist(), placed.outside) == (["LU"], 1)
+def test_an_offer_across_the_border_stays_and_so_does_one_of_the_whole_region():
+    borders, departments = pd.Series(["LU", None, None], dtype="str"), pd.Series([None, "D73", None], dtype="str")
+    placed = place(checked(OFFERS, [None] * 3, border=borders, department=departments), OFFERS, facts.communes())
+    assert (placed.kept["border"].fillna("").tolist(), placed.outside) == (["LU", ""], 1)
+    assert placed.origin["line"].tolist() == [2, 4]
 
 
 def test_a_table_without_a_commune_is_left_alone():

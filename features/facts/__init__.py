@@ -72,6 +72,15 @@ def territories() -> pd.DataFrame:
 
 
 @cache
+def departments() -> pd.DataFrame:
+    """List the départements of France with their title, region, and ``neighbours`` joined by ``|``.
+
+    One row per département.
+    """
+    return _table("departments")
+
+
+@cache
 def borders() -> pd.DataFrame:
     """List the towns across the border (LU, DE, BE, CH): 5,000 people or more, within 60 km of the Region.
 
@@ -133,6 +142,26 @@ def occupation_families() -> pd.DataFrame:
     return links.assign(weight=links["weight"] / links.groupby(["occupation", "nomenclature"])["weight"].transform("sum"))
 
 
+@cache
+def family_families() -> pd.DataFrame:
+    """Link FAP 2009 to FAP 2021, *estimated*: what their titles say (``words``), what their occupations say (``rome``).
+
+    One row per family of 2009 and of 2021; weights add up to one per family of 2009.
+    """
+    links = _table("family_families", ("weight", "words", "rome"))
+    total = links.groupby("family_2009")["weight"].transform("sum")
+    return links.assign(weight=links["weight"] / total, same_title=links["same_title"] == "1")
+
+
+@cache
+def volumes() -> pd.DataFrame:
+    """Say what codes stand for when a link is read backwards: offers of one day (ROME), projects of a survey (FAP 2009).
+
+    One row per nomenclature and code.
+    """
+    return _table("volumes", ("volume",))
+
+
 # Sectors, Formacodes, certifications --------------------------------------------------------------------------------
 
 
@@ -172,15 +201,35 @@ def certifications() -> pd.DataFrame:
 
 
 @cache
+def certification_occupations() -> pd.DataFrame:
+    """Link certifications to the occupations they lead to, in equal parts.
+
+    One row per certification and occupation; weights add up to one per certification that is linked.
+    """
+    rows = certifications().query("occupations != ''")
+    linked = rows.assign(occupation=rows["occupations"].str.split("|"))
+    shared = linked.assign(weight=1 / linked["occupation"].str.len()).explode("occupation", ignore_index=True)
+    return shared.astype({"occupation": "str"})[["certifinfo", "occupation", "weight"]]
+
+
+def count_by_sector(links: pd.DataFrame) -> pd.DataFrame:
+    """Count certifications by what they train for; ``links`` shares each one over occupations.
+
+    One row per sector, occupation and European level ("" when the certification has none).
+    """
+    kinds = certifications()[["certifinfo", "formacode", "level"]]
+    counted = links.merge(kinds, on="certifinfo", how="inner", validate="many_to_one")
+    counted = counted.assign(sector=counted["formacode"].str[:3])
+    return counted.groupby(["sector", "occupation", "level"], as_index=False).agg(certifications=("weight", "sum"))
+
+
+@cache
 def sector_occupations() -> pd.DataFrame:
     """Count the certifications that link sectors to occupations; each counts one, shared equally over its occupations.
 
     One row per sector, occupation and European level ("" when the certification has none).
     """
-    rows = certifications().query("occupations != ''")
-    rows = rows.assign(occupation=rows["occupations"].str.split("|"), sector=rows["formacode"].str[:3])
-    shared = rows.assign(certifications=1 / rows["occupation"].str.len()).explode("occupation")
-    return shared.groupby(["sector", "occupation", "level"], as_index=False).agg(certifications=("certifications", "sum"))
+    return count_by_sector(certification_occupations())
 
 
 @cache

@@ -32,27 +32,27 @@ def estimate_links(occupations: pd.DataFrame, dares: pd.DataFrame, families: pd.
     those that have no link in ``dares`` get none.
     """
     former = families[families["nomenclature"] == "FAP2009"].set_index("family")["title"]
-    candidates = _candidates(families[families["nomenclature"] == "FAP2021"])
+    candidates = candidate_families(families[families["nomenclature"] == "FAP2021"])
     linked = dares.assign(former=dares["family"].map(former), letter=dares["family"].str[0])
     linked = linked.groupby("occupation").agg(former=("former", " ; ".join), letters=("letter", "".join)).reset_index()
     linked = linked.merge(occupations, on="occupation", how="inner", validate="one_to_one")
     near = (
-        _TITLE * _similarity(linked["title"], candidates["words"])
-        + _WORDS * _similarity(linked["words"], candidates["words"])
-        + _FORMER * _similarity(linked["former"], candidates["words"])
+        _TITLE * title_similarity(linked["title"], candidates["words"])
+        + _WORDS * title_similarity(linked["words"], candidates["words"])
+        + _FORMER * title_similarity(linked["former"], candidates["words"])
     )
     near = np.where([[f[0] in letters for f in candidates["family"]] for letters in linked["letters"]], near, 0.0)
     return _nearest_two(near, linked["occupation"], candidates["family"])
 
 
-def _candidates(families: pd.DataFrame) -> pd.DataFrame:
+def candidate_families(families: pd.DataFrame) -> pd.DataFrame:
     """List the 228 families of 2021. One row per family: its words are its title and those of its details."""
     kept = families[families["family"].str.len() == 5]
     details = families[families["family"].str.len() == 6].groupby("parent")["title"].agg(" ; ".join)
     return kept.assign(words=kept["title"] + " ; " + kept["family"].map(details).fillna("")).reset_index(drop=True)
 
 
-def _similarity(texts: pd.Series[str], families: pd.Series[str]) -> np.ndarray:
+def title_similarity(texts: pd.Series[str], families: pd.Series[str]) -> np.ndarray:
     """Cosine between weighted n-grams of characters inside words: spelling and endings (-eur, -euse) hardly count."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 

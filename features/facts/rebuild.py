@@ -9,18 +9,27 @@ and wording of sectors (``sectors.csv``, columns ``group`` and ``title``, and ``
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from features.vocabulary import InputError
+from features.contracts import Checked
+from features.errors import InputError
+from features.facts.areas import list_departments
+from features.sources.certifications import read_certifications
+from features.sources.families import read_families, read_occupation_families
+from features.sources.formacode import read_formacodes
+from features.sources.publication import PublicationParams
+from features.sources.rome import read_rome
 
 HERE = Path(__file__).parent
 BORDER_KM = 60.0
 BORDER_POPULATION = 5000
 _EARTH_KM = 6371.0
+_SUBJECT = "DOM"
+_PASSAGE = "dares_passage_romev3_fap2009.xls"
 
 
 def rebuild(folder: Path, target: Path = HERE) -> dict[str, int]:
@@ -41,6 +50,14 @@ def find(folder: Path, name: str) -> Path:
 
 def _read(folder: Path, name: str, *, sep: str = ",", encoding: str = "utf-8-sig") -> pd.DataFrame:
     return pd.read_csv(find(folder, name), sep=sep, dtype="str", keep_default_na=False, encoding=encoding)
+
+
+def _checked(read: Callable[[Sequence[Path], PublicationParams], Checked], folder: Path, *names: str) -> pd.DataFrame:
+    """Read files as the engine does, and refuse a wrong row. One row per row of theirs; a missing text is empty."""
+    checked = read([find(folder, name) for name in names], PublicationParams())
+    for wrong in checked.rejected.itertuples():
+        raise InputError(f"{wrong.file}, line {wrong.line}: {wrong.reason} ({len(checked.rejected)} rows are wrong).")
+    return checked.kept.fillna(dict.fromkeys(checked.kept.select_dtypes("str"), ""))
 
 
 def _kept(name: str) -> pd.DataFrame:
@@ -68,8 +85,7 @@ def domains(folder: Path) -> pd.DataFrame:
 
 def occupations(folder: Path) -> pd.DataFrame:
     """List the ROME v3 occupations. One row per code, titled by version 3.47, else by the tree (which also has L1510)."""
-    listed = _read(folder, "unix_referentiel_code_rome_v347_utf8.csv")
-    listed = listed.assign(code=listed["code_rome"], title=listed["libelle_rome"].str.replace("''", "'", regex=False))
+    listed = _checked(read_rome, folder, "unix_referentiel_code_rome_v347_utf8.csv")
     both = pd.concat([listed[["code", "title"]], _tree(folder).query("code.str.len() == 5")])
     both = both.drop_duplicates("code").sort_values("code")
     return both.assign(parent=both["code"].str[:3]).rename(columns={"code": "occupation"})
@@ -77,8 +93,8 @@ def occupations(folder: Path) -> pd.DataFrame:
 
 def leaves(folder: Path) -> pd.DataFrame:
     """List the ROME v4 leaves. One row per leaf, with the v3 occupation it is counted in."""
-    listed = _read(folder, "unix_referentiel_code_rome_v460_utf8.csv")
-    names = {"code_rome": "leaf", "libelle_rome": "title", "code_rome_parent": "occupation"}
+    listed = _checked(read_rome, folder, "unix_referentiel_code_rome_v460_utf8.csv")
+    names = {"code": "leaf", "title": "title", "parent": "occupation"}
     return listed.rename(columns=names)[[*names.values()]].sort_values("leaf")
 
 
@@ -87,49 +103,12 @@ def leaves(folder: Path) -> pd.DataFrame:
 
 def families(folder: Path) -> pd.DataFrame:
     """List the families of both nomenclatures. One row per nomenclature and family, with its parent family."""
-    both = pd.concat(
-        [_families_2009(folder).assign(nomenclature="FAP2009"), _families_2021(folder).assign(nomenclature="FAP2021")]
-    )
-    return both[["nomenclature", "family", "title", "parent"]].sort_values(["nomenclature", "family"])
-
-
-def _families_2009(folder: Path) -> pd.DataFrame:
-    """Read the titles of FAP 2009. One row per family: five characters under three under one letter."""
-    from python_calamine import CalamineWorkbook
-
-    rows = (
-        CalamineWorkbook.from_path(str(find(folder, "dares_passage_romev3_fap2009.xls"))).get_sheet_by_name("Table").to_python()
-    )
-    cells = pd.DataFrame([(str(row[0]).strip(), str(row[1]).strip(" *")) for row in rows], columns=["family", "title"])
-    named = cells[cells["family"].str.fullmatch(r"[A-Z](?:\d[A-Z](?:\d\d)?)?")]
-    length = named["family"].str.len()
-    parent = named["family"].str[:3].where(length == 5, named["family"].str[0].where(length == 3, ""))
-    return named.assign(parent=parent)
-
-
-def _families_2021(folder: Path) -> pd.DataFrame:
-    """Read FAP 2021. One row per family of 22, 86, 228 or 341; where two grains share a code, the wider stands."""
-    listed = _read(folder, "intitules_FAP2021.csv", sep=";")
-    grains = []
-    for grain, wider in (("22", ""), ("86", "22"), ("228", "86"), ("341", "228")):
-        parent = listed[f"Code_FAP{wider}"] if wider else ""
-        grains.append(
-            pd.DataFrame(
-                {
-                    "family": listed[f"Code_FAP{grain}"],
-                    "title": listed[f"Intitulé_FAP{grain}"].str.split().str.join(" "),
-                    "parent": parent,
-                }
-            )
-        )
-    return pd.concat(grains).drop_duplicates("family")
+    return _checked(read_families, folder, _PASSAGE, "intitules_FAP2021.csv")[["nomenclature", "family", "title", "parent"]]
 
 
 def dares_links(folder: Path) -> pd.DataFrame:
     """Read the links ROME → FAP 2009 of the Dares. One row per occupation and family, weighing 1/k among k families."""
-    listed = _read(folder, "dares_fap225_rome.csv", sep=";", encoding="cp1252")
-    links = listed[listed["Rome"].str.fullmatch(r"[A-N]\d{4}")].rename(columns={"Rome": "occupation", "Fap": "family"})
-    links = links[["occupation", "family"]].drop_duplicates()
+    links = _checked(read_occupation_families, folder, _PASSAGE)[["occupation", "family"]]
     return links.assign(weight=1 / links.groupby("occupation")["family"].transform("size"))
 
 
@@ -139,13 +118,34 @@ def occupation_families(folder: Path) -> pd.DataFrame:
 
     dares = dares_links(folder)
     official = dares.assign(nomenclature="FAP2009", source="dares")
-    links = add_decided(estimate_links(_tree_words(folder), dares, families(folder)), _kept("family_additions"))
+    links = add_decided(estimate_links(occupation_words(folder), dares, families(folder)), _kept("family_additions"))
     estimated = links.assign(nomenclature="FAP2021", source="estimated")
     both = pd.concat([official, estimated])[["occupation", "nomenclature", "family", "weight", "source"]]
     return both.assign(weight=both["weight"].round(4)).sort_values(["occupation", "nomenclature", "family"])
 
 
-def _tree_words(folder: Path) -> pd.DataFrame:
+def volumes(folder: Path) -> pd.DataFrame:
+    """Say what a code counts with when a link is read backwards. One row per occupation (offers) or family (projects)."""
+    from features.sources.grid import Layout, read_grid
+
+    listed = _read(folder, "offres_par_commune_rome_20211221.csv.bz2", sep=";")
+    offers = pd.DataFrame({"nomenclature": "ROME", "code": listed["dc_rome_id"], "volume": listed["nb_offre"]})
+    layout = Layout({"code metier bmo": "code", "met": "volume"}, "A real one is the BMO workbook of 2023")
+    projects = read_grid(find(folder, "Base_open_data_BMO_2023.xlsx"), layout)[layout.columns]
+    projects = projects[projects["volume"] != "*"].assign(nomenclature="FAP2009")
+    both = pd.concat([offers, projects]).assign(volume=lambda t: t["volume"].astype(int))
+    return both.groupby(["nomenclature", "code"], as_index=False)[["volume"]].sum()
+
+
+def family_families(folder: Path) -> pd.DataFrame:
+    """Link FAP 2009 to FAP 2021. One row per pair: its weight and what it rests on."""
+    from features.facts.family_links import link_families
+
+    offers = volumes(folder).query("nomenclature == 'ROME'").set_index("code")["volume"].astype(float)
+    return link_families(families(folder), occupation_families(folder), offers)
+
+
+def occupation_words(folder: Path) -> pd.DataFrame:
     """Gather the words of each occupation. One row per occupation: its title, and its title with all its job names."""
     listed = occupations(folder)
     lines = _read(folder, "arbo_rome_ogr_202107.csv", sep=";")
@@ -158,21 +158,20 @@ def _tree_words(folder: Path) -> pd.DataFrame:
 
 
 def _formacode_list(folder: Path) -> pd.DataFrame:
-    """Read the Formacode list, which has no header. One row per code: its columns 0 code, 2 title, 3 kind, 4 field."""
-    path = find(folder, "formacode_FCod_utf8.csv")
-    return pd.read_csv(path, sep=";", dtype="str", keep_default_na=False, header=None, quoting=3, encoding="utf-8")
+    """Read the Formacode list. One row per code, of whatever facet."""
+    return _checked(read_formacodes, folder, "formacode_FCod_utf8.csv")
 
 
 def _certifinfo(folder: Path) -> pd.DataFrame:
-    """Read CertifInfo. One row per certification (the file repeats one for each diploma it took over)."""
-    return _read(folder, "certifinfo_opendata.csv", sep=";").drop_duplicates("Code_Diplome")
+    """Read CertifInfo. One row per certification."""
+    return _checked(read_certifications, folder, "certifinfo_opendata.csv")
 
 
 def formacodes(folder: Path) -> pd.DataFrame:
     """List the Formacodes of subjects. One row per code, titled by the official list, else by CertifInfo (newer editions)."""
     listed = _formacode_list(folder)
-    official = listed[listed[3] == "DOM"].rename(columns={0: "formacode", 2: "title"})
-    newer = _certifinfo(folder).rename(columns={"Code_FormaCode": "formacode", "Libelle_FormaCode": "title"})
+    official = listed[listed["facets"] == _SUBJECT]
+    newer = _certifinfo(folder)[["formacode", "formacode_title"]].rename(columns={"formacode_title": "title"})
     both = pd.concat([official.assign(edition="liste"), newer[newer["formacode"] != ""].assign(edition="certifinfo")])
     both = both.drop_duplicates("formacode").sort_values("formacode").assign(sector=lambda t: t["formacode"].str[:3])
     return both[["formacode", "title", "sector", "edition"]]
@@ -184,8 +183,8 @@ def sectors(folder: Path) -> pd.DataFrame:
     ``official_title`` is the producer's, in capitals; a field of newer codes has none.
     """
     listed = _formacode_list(folder)
-    fields = listed.loc[listed[3] == "DOM", 4].drop_duplicates()
-    titles = dict(zip(fields.str[:3], fields.str[4:].str.strip(), strict=True))
+    fields = listed[listed["facets"] == _SUBJECT].drop_duplicates("field")
+    titles = dict(zip(fields["field"], fields["field_title"], strict=True))
     every = pd.DataFrame({"sector": sorted({*titles, *formacodes(folder)["sector"]})})
     official = every["sector"].map(titles).fillna("")
     kept = every.merge(_kept("sectors")[["sector", "title", "group"]], on="sector", how="left", validate="one_to_one")
@@ -196,16 +195,10 @@ def sectors(folder: Path) -> pd.DataFrame:
 def certifications(folder: Path) -> pd.DataFrame:
     """List the published certifications that have a Formacode. One row per certification; its ROME joined by ``|``."""
     rows = _certifinfo(folder)
-    rows = rows[(rows["Etat_Libelle"] == "Publié") & (rows["Code_FormaCode"] != "")]
-    names = {
-        "Code_Diplome": "certifinfo",
-        "Libelle_Diplome": "title",
-        "Code_FormaCode": "formacode",
-        "Code_Niveau_Europeen": "level",
-        "Code_RNCP": "rncp",
-    }
-    linked = rows.assign(occupations=_linked_occupations(rows, folder)).rename(columns=names)
-    return linked[[*names.values(), "occupations"]].sort_values("certifinfo", key=lambda codes: codes.astype(int))
+    rows = rows[(rows["state"] == "Publié") & (rows["formacode"] != "")]
+    listed = rows.assign(occupations=_linked_occupations(rows, folder))
+    names = ["certifinfo", "title", "formacode", "level", "rncp", "occupations"]
+    return listed[names].sort_values("certifinfo", key=lambda codes: codes.astype(int))
 
 
 def _linked_occupations(rows: pd.DataFrame, folder: Path) -> pd.Series[str]:
@@ -216,7 +209,7 @@ def _linked_occupations(rows: pd.DataFrame, folder: Path) -> pd.Series[str]:
     parents = leaves(folder).set_index("leaf")["occupation"]
     by_domain = occupations(folder).groupby("parent")["occupation"].agg(list)
     linked = []
-    for codes in rows[[f"Code_Rome_{i}" for i in range(1, 6)]].itertuples(index=False):
+    for codes in rows["occupations"].str.split("|"):
         precise = {parents.get(code, code) for code in codes if code and not code.endswith("00")}
         wide = {o for code in codes if code.endswith("00") for o in by_domain.get(code[:3], [])}
         linked.append("|".join(sorted(precise or wide)))
@@ -226,9 +219,7 @@ def _linked_occupations(rows: pd.DataFrame, folder: Path) -> pd.Series[str]:
 def publics(folder: Path) -> pd.DataFrame:
     """List the publics of the Formacode. One row per code; which of our publics it is, is a decision."""
     listed = _formacode_list(folder)
-    rows = (
-        listed[listed[3].str.startswith("PUB")].rename(columns={0: "code", 2: "title"})[["code", "title"]].sort_values("code")
-    )
+    rows = listed[listed["facets"].str.startswith("PUB")].rename(columns={"formacode": "code"})[["code", "title"]]
     decided = _kept("publics").set_index("code")["public"]
     return rows.assign(public=rows["code"].map(decided).fillna(""))
 
@@ -281,18 +272,28 @@ def _nearest_km(places: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     return np.asarray(2 * _EARTH_KM * np.arcsin(np.sqrt(chord)).min(axis=1))
 
 
+def departments(folder: Path) -> pd.DataFrame:
+    """List the départements of France with their region and neighbours. One row per département."""
+    return list_departments(
+        find(folder, "Base_open_data_BMO_2024.xlsx"), find(folder, "departements-version-simplifiee.geojson")
+    )
+
+
 TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
     "domains": domains,
     "occupations": occupations,
     "leaves": leaves,
     "families": families,
     "occupation_families": occupation_families,
+    "volumes": volumes,
+    "family_families": family_families,
     "sectors": sectors,
     "formacodes": formacodes,
     "certifications": certifications,
     "publics": publics,
     "communes": communes,
     "territories": territories,
+    "departments": departments,
     "borders": borders,
 }
 

@@ -1,108 +1,188 @@
-"""The catalogue of training: LHEO 2.x XML, one file or many, plain or gzipped, read as a stream.
+"""The catalogue of training: LHEO 2.x XML, full exports or their index, one file or many, plain or gzipped, read as a stream.
 
-Formation, action and session are flattened into one row per session. A file is one export: what it holds was known from
-its export date. Documents that declare a type or entities are refused before they can unfold; a formation is forgotten
-as soon as it is read, so that memory does not grow with the file.
+Formation, action and session are flattened into one row per session; what is read of them stands in
+:mod:`features.sources.lheo_shapes`. A file is one export: what it holds was known from its export date. Documents that
+declare a type or entities are refused before they can unfold; a formation is forgotten as soon as it is read, so that
+memory does not grow with the file but for the table itself.
 """
 
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from datetime import date
 from io import BufferedReader
 from pathlib import Path
+from typing import NoReturn
+from xml.parsers import expat
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 from lxml import etree
 
-from features import facts
 from features.contracts import Checked
+from features.errors import InputError
 from features.sources.files import XML, each, opened
+from features.sources.lheo_rows import EXPORT_DATE, FIELDS, Flattened, Row, day_of_lheo, flatten_formation, flatten_resume
+from features.sources.lheo_shapes import FORMATION, RESUME, Element, extra_name
+from features.sources.publication import day_in_name
 from features.tables import CATALOGUE
-from features.vocabulary import OTHER_PUBLIC, InputError, level_of_lheo
 
-EXAMPLE = "A real one is LHEO 2.x: <lheo><offres><formation>…<action>…<session>, .xml or .xml.gz"
+EXAMPLE = (
+    "A real one is LHEO 2.x: <lheo><offres><formation>…<action>…<session> or its index <lheo-index>…<resume-offre>, "
+    ".xml or .xml.gz"
+)
+_ROOTS = ("lheo", "offres", "lheo-index", "resumes-offres")
+_READ = ("{*}formation", "{*}resume-offre", "{*}resume-organisme")
 _LARGEST_FORMATION = 16 * 1024**2
-_LANGUAGES, _VAE = "152", "44591"
-_ACTION_TYPES = {
-    "2": "perfectionnement",
-    "3": "perfectionnement",
-    "4": "creation_entreprise",
-    "5": "remise_a_niveau",
-    "6": "certification",
-    "7": "professionnalisation",
-    "8": "prequalification",
-    "9": "mobilisation",
+_LARGEST_PROLOG = 1024**2
+_CHUNK = 1 << 15
+_BATCH = 20_000
+_TYPED = {"line": pa.int64(), "entry_level": pa.int64(), "exit_level": pa.int64()} | dict.fromkeys(
+    ("certifying", "entry_level_binds", "permanent", "under_agreement"), pa.bool_()
+)
+_SCHEMA = pa.schema([(name, _TYPED.get(name, pa.large_string())) for name in FIELDS])
+_IN_PANDAS = {
+    pa.large_string(): pd.StringDtype(na_value=np.nan),
+    pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
 }
-_DECLARATION = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
-_DECLARED = f"declares a document type or entities, which are never read; remove them. {EXAMPLE}"
-_ROOTS = ("lheo", "offres")
-_DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
-_PLACE = "lieu-de-formation/coordonnees/adresse/"
-_NAMES = [column.name for column in CATALOGUE.columns if not column.optional and column.name != "known_from"]
-
-Row = dict[str, str]
 
 
 def read_catalogue(paths: Sequence[Path]) -> Checked:
     """Read exports of a catalogue. One row per session and export.
 
-    The session is ``session/@numero``, prefixed by ``action/@numero`` and a ``/`` where an export repeats it or lacks it.
+    The session is ``session/@numero``, prefixed by ``action/@numero`` and a ``/`` where an export repeats it or lacks it; in
+    an index it is ``resume-offre/@numero``, followed by the start where a resume holds several. Of lists, joined by ``|``,
+    ``formacodes`` begins with the principal one; ``modules`` holds ``kind:reference`` (``module`` is the formation itself,
+    ``obligatoire``, ``personnalisable`` or ``inconnu`` a part of it, ``prerequis`` what it asks before), ``blocks`` the
+    blocks of competences; ``teaching`` is ``presentiel``, ``mixte``, ``distance``, or what else the publisher wrote.
     """
     parts = each(paths, _read_file)
-    rows = pd.concat(parts, ignore_index=True) if parts else _frame([]).assign(known_from="")
+    rows = pd.concat(parts or [_dated(_frame([]), "", "")], ignore_index=True)
     return CATALOGUE.parse(_with_sessions(rows), CATALOGUE.name)
 
 
 @dataclass
 class _Export:
-    """What one pass over a file gathers: its sessions, and the dates that may tell when it was exported."""
+    """What one pass over a file gathers: its sessions in compact batches, and the dates that may tell when it was exported."""
 
     rows: list[Row] = field(default_factory=list)
-    dates: list[str] = field(default_factory=list)
-    updates: list[str] = field(default_factory=list)
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    exported: str = ""
+    updated: str = ""
+
+    def add(self, found: Flattened) -> None:
+        """Take the sessions of one formation."""
+        self.rows += found.rows
+        self.exported = _latest(self.exported, found.exported)
+        self.updated = _latest(self.updated, found.updated)
+        if len(self.rows) >= _BATCH:
+            self.pack()
+
+    def pack(self) -> None:
+        """Put the sessions gathered so far into a compact batch."""
+        columns = zip(*self.rows, strict=True) if self.rows else ([] for _ in FIELDS)
+        self.batches.append(pa.RecordBatch.from_arrays(list(map(pa.array, columns, _SCHEMA.types)), schema=_SCHEMA))
+        self.rows = []
+
+
+def _latest(day: str, texts: list[str]) -> str:
+    """Give the latest of some dates; what is no day of the calendar is none."""
+    for text in texts:
+        found = day_of_lheo(text)
+        if found > day and _is_day(found):
+            day = found
+    return day
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return 1990 <= date.fromisoformat(text).year <= 2099
+    except ValueError:
+        return False
 
 
 def _read_file(path: Path) -> pd.DataFrame:
-    """Read one export as texts. One row per session."""
+    """Read one export. One row per session."""
     export = _Export()
     with opened(path, XML) as stream:
+        head = _prolog(stream, str(path))
         try:
-            _gather(export, _Metered(stream, str(path)), str(path))
+            _stream(export, _Metered(stream, head, str(path)))
         except etree.XMLSyntaxError as fault:
-            raise InputError(f"{path}: is not well-formed XML ({str(fault)[:120]}). {EXAMPLE}") from fault
-    return _frame(export.rows).assign(file=path.name, known_from=_known_from(export, path))
+            _refuse_broken(str(path), fault)
+    export.pack()
+    return _dated(_frame(export.batches), path.name, _known_from(export, path))
 
 
-def _frame(rows: list[Row]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=[*_NAMES, "action", "line"], dtype="str")
+def _frame(batches: list[pa.RecordBatch]) -> pd.DataFrame:
+    frame: pd.DataFrame = pa.Table.from_batches(batches, _SCHEMA).to_pandas(types_mapper=_IN_PANDAS.get)
+    return frame
+
+
+def _dated(rows: pd.DataFrame, file: str, day: str) -> pd.DataFrame:
+    known_from = pd.Series(pd.Timestamp(day or "NaT"), index=rows.index, dtype="datetime64[us]")
+    named = pd.Series(file, index=rows.index, dtype="str")
+    return rows.assign(file=named, line=rows["line"].astype("int64"), known_from=known_from)
+
+
+def _refuse_broken(source: str, fault: Exception) -> NoReturn:
+    said = re.sub(r", (?:try|use) XML_PARSE_HUGE(?: option)?|\(<string>.*|\s+", " ", str(fault))
+    raise InputError(f"{source}: is not well-formed XML ({said[:120].strip()}). {EXAMPLE}") from fault
+
+
+def _prolog(stream: BufferedReader, source: str) -> bytes:
+    """Read to the first element, and refuse what is declared before it, in whatever encoding, or another vocabulary."""
+    roots: list[str] = []
+
+    def refuse_declaration(*_: object) -> NoReturn:
+        raise InputError(f"{source}: declares a document type or entities, which are never read; remove them. {EXAMPLE}")
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartDoctypeDeclHandler = refuse_declaration
+    parser.StartElementHandler = lambda name, _: roots.append(name.rpartition(" ")[2])
+    head = b""
+    while not roots:
+        content = stream.read(_CHUNK)
+        head += content
+        try:
+            parser.Parse(content, not content)
+        except (
+            expat.ExpatError,
+            LookupError,
+            ValueError,
+        ) as fault:  # the last two: an encoding unheard of, or of several bytes
+            if not roots:
+                _refuse_broken(source, fault)
+        if len(head) > _LARGEST_PROLOG and not roots:
+            raise InputError(f"{source}: a megabyte without a first element; no real catalogue begins so. {EXAMPLE}")
+    if roots[0] not in _ROOTS:
+        raise InputError(f"{source}: is a document <{roots[0][:40]}>, not <lheo>. {EXAMPLE}")
+    return head
 
 
 class _Metered:
-    """A stream that refuses declarations at its head, and a formation without end, which would fill the memory."""
+    """A stream that refuses a formation without end, which would fill the memory."""
 
-    def __init__(self, stream: BufferedReader, source: str) -> None:
-        self.stream, self.source, self.pending, self.started = stream, source, 0, False
+    def __init__(self, stream: BufferedReader, head: bytes, source: str) -> None:
+        self.stream, self.head, self.source, self.pending = stream, head, source, 0
 
     def read(self, size: int) -> bytes:
-        """Give the next bytes to the parser."""
-        self.pending += size
+        """Give the next bytes to the parser, the head that was looked at first."""
+        content, self.head = (self.head, b"") if self.head else (self.stream.read(size), b"")
+        self.pending += len(content)
         if self.pending > _LARGEST_FORMATION:
             raise InputError(f"{self.source}: 16 MB without the end of a formation; no real one is so long. {EXAMPLE}")
-        content = self.stream.read(size)
-        if _DECLARATION.search(re.split(rb"<[A-Za-z]", content, maxsplit=1)[0]) and not self.started:
-            raise InputError(f"{self.source}: {_DECLARED}")
-        self.started = True
         return content
 
 
-def _gather(export: _Export, stream: _Metered, source: str) -> None:
+def _stream(export: _Export, stream: _Metered) -> None:
     events = etree.iterparse(
         stream,
-        tag=("{*}formation", "{*}extra"),
+        tag=_READ,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -111,180 +191,45 @@ def _gather(export: _Export, stream: _Metered, source: str) -> None:
         remove_pis=True,
     )
     for _, element in events:
-        _refuse_stranger(element, source)
-        if etree.QName(element).localname == "extra":
-            named = element.get("info", "").lower().replace(" ", "-").startswith("date-export")
-            export.dates += [element.text or ""] if named else []
-            continue
-        export.updates += _without_namespaces(element)
-        export.rows += _sessions_of(element)
+        if element.tag.endswith(FORMATION):
+            export.add(flatten_formation(element))
+        elif element.tag.endswith(RESUME):
+            export.add(flatten_resume(element))
         stream.pending = 0
         _forget(element)
-    _refuse_stranger(events.root, source)
-    export.updates = sorted(export.updates)[-1:]
+    export.exported = _latest(export.exported, list(_export_dates(events.root)))
+    export.updated = _latest(export.updated, [events.root.get("datemaj", "")])
 
 
-def _refuse_stranger(element: etree._Element, source: str) -> None:
-    tree = element.getroottree()
-    if tree.docinfo.internalDTD:
-        raise InputError(f"{source}: {_DECLARED}")
-    root = etree.QName(tree.getroot()).localname
-    if root not in _ROOTS:
-        raise InputError(f"{source}: is a document <{root[:40]}>, not <lheo>. {EXAMPLE}")
-
-
-def _without_namespaces(formation: etree._Element) -> list[str]:
-    """Name the elements locally, since namespaces differ between publishers; give the latest day of update."""
-    latest = ""
-    for element in formation.iter("*"):
-        element.tag = etree.QName(element).localname
-        latest = max(latest, _day(element.get("datemaj", "")))
-    return [latest]
-
-
-def _forget(element: etree._Element) -> None:
+def _forget(element: Element) -> None:
+    """Empty an element that was read, and drop its like before it; the extras of the document stay."""
     element.clear()
-    parent = element.getparent()
-    while parent is not None and element.getprevious() is not None:
-        del parent[0]
+    parent, before = element.getparent(), element.getprevious()
+    if parent is not None and before is not None and before.tag == element.tag:
+        parent.remove(before)
+
+
+def _export_dates(root: Element) -> Iterator[str]:
+    for element in root.iter("{*}extra"):
+        if extra_name(element).startswith(EXPORT_DATE):
+            yield element.text or ""
+    yield root.get("horodatage-export", "")
 
 
 def _known_from(export: _Export, path: Path) -> str:
-    named = ["-".join(found) for found in _DATE.findall(path.name)]
-    for dates in ([_day(text) for text in export.dates], named, export.updates):
-        if found := [date for date in dates if _DATE.fullmatch(date)]:
-            return max(found)
-    if not export.rows:
-        return ""
-    raise InputError(f"{path}: does not say when it was exported. Put the day in its name, like catalogue_2025-03-31.xml.gz")
-
-
-def _sessions_of(formation: etree._Element) -> Iterator[Row]:
-    """Flatten one formation into its sessions."""
-    own = _of_formation(formation)
-    for action in formation.findall("action"):
-        shared = {**own, **_of_action(action), "action": action.get("numero", "") or formation.get("numero", "")}
-        sessions = action.findall("session")
-        for place, (session, share) in enumerate(zip(sessions, _shares(action, len(sessions)), strict=True), 1):
-            yield {**shared, **_of_session(session, share), "session": _number_of(session, shared["action"], place)}
-
-
-def _number_of(session: etree._Element, action: str, place: int) -> str:
-    return session.get("numero", "").strip() or (f"{action}/{place}" if action else "")
-
-
-def _of_formation(formation: etree._Element) -> Row:
-    codes = formation.findall("domaine-formation/code-FORMACODE")
-    principal = [code for code in codes if code.get("tag") == "principal"] or codes
-    formacode = (principal[0].text or "").strip() if principal else ""
-    return {
-        "title": _text(formation, "intitule-formation"),
-        "action_type": _action_type(formacode, _text(formation, "objectif-general-formation")),
-        "formacode": formacode,
-        "certifinfo": _text(formation, "certification/code-CERTIFINFO"),
-        "rncp": _text(formation, "certification/code-RNCP").upper().removeprefix("RNCP"),
-        "occupations": "|".join(_texts(formation, "domaine-formation/code-ROME")),
-        "entry_level": str(level_of_lheo(_text(formation, "code-niveau-entree")) or ""),
-        "exit_level": str(level_of_lheo(_text(formation, "code-niveau-sortie")) or ""),
-        "provider": _text(formation, "organisme-formation-responsable/SIRET-organisme-formation/SIRET"),
-    }
-
-
-def _action_type(formacode: str, objective: str) -> str:
-    if formacode == _VAE:
-        return "vae"
-    return "langue" if objective == "5" and formacode.startswith(_LANGUAGES) else _ACTION_TYPES.get(objective, "")
-
-
-def _of_action(action: etree._Element) -> Row:
-    publics = {_publics().get(code) or OTHER_PUBLIC for code in _texts(action, "code-public-vise")}
-    latitude, longitude = (_text(action, _PLACE + "geolocalisation/" + name) for name in ("latitude", "longitude"))
-    nowhere = not latitude.strip("0.,") and not longitude.strip("0.,")
-    return {
-        "entry_level_binds": str(int(_text(action, "niveau-entree-obligatoire") == "1")),
-        "publics": "|".join(sorted(publics)),
-        "hours": _hours(action),
-        "funders": "|".join(
-            sorted(set(_texts(action, "organisme-financeur/code-financeur")), key=lambda code: (len(code), code))
-        ),
-        "price_eur": _amount(_text(action, "prix-total-TTC")),
-        "permanent": str(int(_text(action, "modalites-entrees-sorties") == "1")),
-        "commune": _text(action, _PLACE + "code-INSEE-commune"),
-        "latitude": "" if nowhere else latitude,
-        "longitude": "" if nowhere else longitude,
-    }
-
-
-@cache
-def _publics() -> dict[str, str]:
-    return {str(code): str(public) for code, public in facts.publics()[["code", "public"]].itertuples(index=False)}
-
-
-def _of_session(session: etree._Element, share: str) -> Row:
-    places = _texts(session, "recrutement/nb-places") or _texts(session, "cycle/capacite-cumulee") or [share]
-    return {
-        "seats": max(places, key=lambda text: int(text) if text.isdecimal() else -1),
-        "starts": _day(_text(session, "periode/debut")),
-        "ends": _day(_text(session, "periode/fin"), last=True),
-        "state": _text(session, "etat-recrutement"),
-        "line": str(session.sourceline),
-    }
-
-
-def _shares(action: etree._Element, sessions: int) -> list[str]:
-    """Share the financed places of an action over its sessions: none is lost, the first ones get what remains."""
-    financed = [int(text) for text in _texts(action, "organisme-financeur/nb-places-financees") if text.isdecimal()]
-    if not financed or not sessions:
-        return [""] * sessions
-    each_gets, left = divmod(sum(financed), sessions)
-    return [str(each_gets + (place < left)) for place in range(sessions)]
-
-
-def _hours(action: etree._Element) -> str:
-    total = _text(action, "nombre-heures-total")
-    parts = [_text(action, f"nombre-heures-{where}") for where in ("centre", "entreprise")]
-    return total or (str(sum(int(part) for part in parts if part.isdecimal())) if any(parts) else "")
-
-
-def _amount(text: str) -> str:
-    """Read a price written by hand; what is no number is unknown.
-
-    >>> _amount("2 500,00 € TTC"), _amount("sur devis")
-    ('2500.00', '')
-    """
-    found = re.match(r"\d[\d\s]*(?:[.,]\d+)?", text)
-    return re.sub(r"\s", "", found[0]).replace(",", ".") if found else ""
-
-
-def _day(text: str, *, last: bool = False) -> str:
-    """Read a LHEO date: an unknown day or month gives the first day that it may be, or the last; 0 and 9 are unknown.
-
-    >>> _day("20250331"), _day("20250200", last=True), _day("20250000"), _day("99999999")
-    ('2025-03-31', '2025-02-28', '2025-01-01', '')
-    """
-    digits = re.sub(r"\D", "", text)[:8]
-    if digits in ("", "00000000", "99999999"):
-        return ""
-    year, month, day = digits[:4], digits[4:6], digits[6:]
-    month = month if month != "00" else ("12" if last else "01")
-    if day == "00":
-        day = f"{monthrange(int(year), int(month))[1]}" if last and "01" <= month <= "12" and year != "0000" else "01"
-    return f"{year}-{month}-{day}"
-
-
-def _text(element: etree._Element, path: str) -> str:
-    return (element.findtext(path) or "").strip()
-
-
-def _texts(element: etree._Element, path: str) -> list[str]:
-    found = [(item.text or "").strip() for item in element.findall(path)]
-    return [text for text in found if text]
+    """Give the day of an export: the one it bears, else the one in its name, else that of its latest update."""
+    named = _latest("", [day_in_name(path)])
+    day = export.exported or named or export.updated
+    if not day and any(len(batch) for batch in export.batches):
+        raise InputError(
+            f"{path}: does not say when it was exported. Put the day in its name, like catalogue_2025-03-31.xml.gz"
+        )
+    return day
 
 
 def _with_sessions(rows: pd.DataFrame) -> pd.DataFrame:
     """Tell apart the sessions of different actions that bear one number in one export. Same rows."""
-    actions = rows.groupby(["known_from", "session"])["action"].transform("nunique")
-    again = (actions > 1) & (rows["action"] != "") & (rows["session"] != "")
-    return rows.assign(
-        session=rows["session"].mask(again, rows["action"] + "/" + rows["session"]), line=rows["line"].astype("int64")
-    )
+    number = ["known_from", "session"]
+    doubled = rows[rows.duplicated(number, keep=False) & (rows["session"] != "")]
+    again = doubled[(doubled.groupby(number)["action"].transform("nunique") > 1) & (doubled["action"] != "")]
+    return rows.assign(session=(again["action"] + "/" + again["session"]).reindex(rows.index).fillna(rows["session"]))

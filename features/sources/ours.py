@@ -11,11 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.contracts import Checked, Contract
-from features.sources.files import CSV, PARQUET, each, escaped, opened, read_text, records
+from features.sources.files import CSV, PARQUET, each, opened
+from features.sources.grid import frame_of
+from features.sources.records import read_records
 from features.tables import CONTRACTS
 from features.vocabulary import InputError
 
-_CHUNK = 20_000
+_ROWS_FREELY = 1_000_000
+_MOST_ROWS_PER_BYTE = 4
 
 
 def read_table(paths: Sequence[Path], contract: Contract) -> Checked:
@@ -24,7 +27,11 @@ def read_table(paths: Sequence[Path], contract: Contract) -> Checked:
     Neither the order of the files, nor that of their rows or columns changes the table. No reason ever holds what a
     cell holds: some of these tables are about persons.
     """
-    parts = each(paths, lambda path: _read_file(path, contract))
+    return parse_rows(each(paths, lambda path: read_rows(path, contract)), contract)
+
+
+def parse_rows(parts: Sequence[pd.DataFrame], contract: Contract) -> Checked:
+    """Check what was read of several files as one table of ours. One row per row of the parts."""
     rows = pd.concat(parts, ignore_index=True) if parts else _no_rows(contract)
     if "territory_kind" in rows:
         rows = rows.assign(territory=_typed_territories(rows))
@@ -48,36 +55,24 @@ def _no_rows(contract: Contract) -> pd.DataFrame:
     return pd.DataFrame({column.name: pd.Series(dtype="str") for column in contract.columns})
 
 
-def _read_file(path: Path, contract: Contract) -> pd.DataFrame:
+def read_rows(path: Path, contract: Contract) -> pd.DataFrame:
     """Read one file as texts. One row per row of the file, with its ``file``, ``line`` and, if wrong already, ``reason``."""
     with opened(path, CSV, PARQUET) as stream:
-        is_parquet = stream.read(4) == b"PAR1"
+        is_parquet = stream.peek(4)[:4] == b"PAR1"
     if path.suffix == ".parquet" and not is_parquet:
         raise InputError(f"{path}: is not a Parquet file, though it is named so. Write it again, or name it .csv if it is one.")
-    rows = read_parquet(path, contract) if is_parquet else _read_csv(path, contract)
-    return rows.assign(file=path.name)
+    return read_parquet(path, contract) if is_parquet else _read_csv(path, contract)
 
 
 def _read_csv(path: Path, contract: Contract) -> pd.DataFrame:
     """Read one CSV file as texts. One row per record after the header."""
-    text = read_text(path, CSV, PARQUET)
-    found = records(text, ";", str(path))
-    _, header = next(found, (0, [""]))
-    names = _names_of(header, path, contract)
-    doubtful = escaped(text)
-    parts, chunk = [], []
-    for line, fields in found:
-        reason = _wrong(fields, len(header), doubtful=doubtful)
-        chunk.append([str(line), reason, *([""] * len(header) if reason else fields)])
-        if len(chunk) == _CHUNK:
-            parts.append(_texts(chunk, names))
-            chunk = []
-    rows: pd.DataFrame = pa.concat_tables([*parts, _texts(chunk, names)]).to_pandas()
-    return rows.assign(line=rows["line"].astype("int64"))
+    records = read_records(path, ";", CSV, PARQUET)
+    _, header = next(records, (0, [""]))
+    return frame_of(records, _names_of(header, path, contract), len(header), path)
 
 
-def _names_of(header: list[str], path: Path, contract: Contract) -> dict[int, str]:
-    """Map the position of each known column to its name; refuse what is no header of ours."""
+def _names_of(header: list[str], path: Path, contract: Contract) -> dict[str, int]:
+    """Say where each column stands in a header; refuse what is no header of ours."""
     if len(header) == 1 and any(mark in header[0] for mark in ",\t"):
         mark = "commas" if "," in header[0] else "tabs"
         raise InputError(f"{path}: is separated by {mark}; ours are separated by ';'. {example_of(contract)}")
@@ -88,7 +83,7 @@ def _names_of(header: list[str], path: Path, contract: Contract) -> dict[int, st
     _refuse_other_table(set(spelt), path, contract)
     names = contract.rename_headers(header)
     contract.check_shape(list(names.values()), str(path))
-    return {position: names[title] for position, title in enumerate(header) if title in names}
+    return {names[title]: position for position, title in enumerate(header) if title in names}
 
 
 def _refuse_other_table(headers: set[str], path: Path, contract: Contract) -> None:
@@ -108,31 +103,29 @@ def _needed(contract: Contract) -> list[str]:
     return [column.header or column.name for column in contract.columns if not column.optional]
 
 
-def _wrong(fields: list[str], width: int, *, doubtful: bool) -> str:
-    if len(fields) != width:
-        return f"the row has {len(fields)} fields, the header {width}"
-    return "the row is not valid UTF-8" if doubtful and escaped("".join(fields)) else ""
-
-
-def _texts(chunk: list[list[str]], names: dict[int, str]) -> pa.Table:
-    columns = list(zip(*chunk, strict=True)) or [()] * (max(names) + 3)
-    places = {"line": 0, "reason": 1, **{name: position + 2 for position, name in names.items()}}
-    return pa.table({name: pa.array(columns[place], pa.string()) for name, place in places.items()})
-
-
 def read_parquet(path: Path, contract: Contract) -> pd.DataFrame:
     """Read one Parquet file as the texts that a CSV would hold. One row per row of the file."""
-    try:
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as fault:
-        raise InputError(f"{path}: cannot be read as Parquet; write it again.") from fault
+    with opened(path, PARQUET) as stream:
+        try:
+            file = pq.ParquetFile(stream)
+            _refuse_bomb(file, path)
+            table = file.read()
+        except (pa.ArrowException, OSError) as fault:
+            raise InputError(f"{path}: cannot be read as Parquet; write it again.") from fault
     names = _names_of(table.column_names, path, contract)
-    nested = [table.column_names[place] for place in names if pa.types.is_nested(table.schema.field(place).type)]
+    nested = [table.column_names[place] for place in names.values() if pa.types.is_nested(table.schema.field(place).type)]
     if nested:
         raise InputError(*(f"{path}: column '{name}' holds lists or records; it takes plain values." for name in nested))
-    texts = pa.table({name: _as_text(table.column(place)) for place, name in names.items()})
+    texts = pa.table({name: _as_text(table.column(place)) for name, place in names.items()})
     rows: pd.DataFrame = texts.to_pandas()
-    return rows.assign(line=range(1, len(texts) + 1))
+    return rows.assign(line=range(1, len(texts) + 1), file=path.name)
+
+
+def _refuse_bomb(file: pq.ParquetFile, path: Path) -> None:
+    """Refuse a file that holds the same few bytes a billion times: a real row has a key, which takes its place."""
+    rows = file.metadata.num_rows
+    if rows > max(_ROWS_FREELY, _MOST_ROWS_PER_BYTE * path.stat().st_size):
+        raise InputError(f"{path}: unfolds to {rows:,} rows, far more than a file of its size can hold.")
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -10,7 +10,6 @@ import pandas as pd
 from features.build import Features
 from features.demand import last_versions
 from features.tables import Tables
-from models.gap import unlinked_volume
 from needs.params import Params
 from needs.run.door import Door
 from needs.show.messages import say
@@ -30,7 +29,6 @@ class Digested:
     door: Door
     stale_days: int
     exercise: int
-    links: pd.DataFrame
 
     @property
     def needs_months(self) -> int:
@@ -38,7 +36,7 @@ class Digested:
         return int(self.tables["sector_needs"]["period"].nunique())
 
 
-MONTHS_SERVED, STALE_DAYS = 12, 31
+MONTHS_SERVED, STALE_DAYS, CODES_TOLD = 12, 31, 3
 Line = tuple[str, str, Mapping[str, object], float]
 
 
@@ -78,8 +76,25 @@ def _sources(digested: Digested) -> Iterator[Line]:
     if count := int(offers.loc[offers["border"].notna(), "positions"].sum()):
         yield "info", "sources.border", {"count": count}, count
     for name in ("projections", "signals", "overrides"):
-        if count := len(getattr(digested.known, name)):
+        if count := _unused(digested.known, name):
             yield "warning", "sources.unused", {"source": name, "count": count}, count
+    if count := len(digested.features.crosswalks.corrections):
+        yield "info", "sources.corrections", {"count": count}, count
+    yield from _unmapped(digested.features.unmapped)
+
+
+def _unused(known: Tables, name: str) -> int:
+    """Count the rows that no step uses yet; of human decisions, the corrections of crosswalks are used."""
+    rows = getattr(known, name)
+    return int((rows["object"] != "crosswalk").sum()) if name == "overrides" else len(rows)
+
+
+def _unmapped(listed: pd.DataFrame) -> Iterator[Line]:
+    """Say what no crosswalk reaches: the volume of each measure, and its largest codes."""
+    for measure, rows in listed.groupby("measure", sort=False):
+        lost, total = float(rows["volume"].sum()), float(rows["total"].iloc[0])
+        values = {"count": lost, "share": lost / total, "codes": ", ".join(rows["code"].head(CODES_TOLD))}
+        yield "warning", f"sources.unmapped_{measure}", values, lost
 
 
 def _people(digested: Digested, params: Params) -> Iterator[Line]:
@@ -103,10 +118,6 @@ def _forecasts(digested: Digested) -> Iterator[Line]:
         naive, last = (float(means["wape"][name]) for name in ("seasonal_naive", "last_value"))
         values = {"naive": naive, "last": last, "coverage": float(means["coverage"]["seasonal_naive"])}
         yield ("info" if naive <= last else "warning"), f"forecasts.backtest_{grain}", values, naive
-    panel = digested.features.panel
-    outside, whole = unlinked_volume(panel, digested.links, "positions"), float(panel["positions"].sum())
-    if outside:
-        yield "warning", "forecasts.unlinked", {"count": outside, "share": outside / whole}, outside
     if blind := int((digested.features.coverage["projects"] == 0).sum()):
         yield "warning", "forecasts.no_survey", {"count": blind}, blind
 

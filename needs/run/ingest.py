@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +12,15 @@ import pandas as pd
 
 from features import facts
 from features.contracts import Checked
-from features.places import place
-from features.sources import SOURCES, Source, files_of
-from features.sources.ours import read_table
+from features.intake import take_in
+from features.sources import SOURCES, Source, files_of, sources_in, strangers_in
 from features.tables import TERRITORIES
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import IngestParams
 from needs.privacy import hold_key, load_key, pseudonymise
 from needs.run.progress import counted
+from needs.show.figures import safe_cell
 from needs.store.lake import read_manifest, write_table
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Arrival:
-    """What became of the rows of one source."""
+    """What became of the rows of one source, and the codes that no nomenclature holds (one row per column and code)."""
 
     source: str
     read: int
@@ -35,15 +36,18 @@ class Arrival:
     rejected: int
     duplicates: int
     outside: int
+    unknown: pd.DataFrame
 
 
-def ingest(home: Home, params: IngestParams) -> list[Arrival]:
-    """Load into the lake every source that ``data/raw`` holds. A source that is refused leaves its table as it was.
+def ingest(home: Home, params: IngestParams, only: Sequence[str] = ()) -> list[Arrival]:
+    """Load into the lake the sources that ``data/raw`` holds, or those named. One that is refused leaves its table as it was.
 
     All sources are read before the refusals are told, each with its reason, in one error.
     """
-    found = {name: raw_files(home, source) for name, source in SOURCES.items()}
-    if not any(found.values()):
+    wanted = _wanted(only)
+    faults = [fault for folder in dict.fromkeys(source.folder for source in wanted) for fault in _strangers(home, folder)]
+    found = {source.name: raw_files(home, source) for source in wanted}
+    if not any(found.values()) and not faults:
         raise InputError(
             f"{home.raw}: there is nothing to read. Drop files into {home.raw}/<source>/ (offers, bmo, catalogue, "
             "jobseekers, trainings…), or draw a simulated region with 'needs demo'."
@@ -52,10 +56,9 @@ def ingest(home: Home, params: IngestParams) -> list[Arrival]:
         hold_key(load_key(create=True), home.key_mark)
     communes = region_communes(home)
     arrivals: list[Arrival] = []
-    faults: list[str] = []
     for name, files in counted(found.items(), "reading", unit="source", total=len(found)):
         try:
-            arrivals += [_load(home, SOURCES[name], communes, params)] if files else _forget(home, SOURCES[name])
+            arrivals += [_load(home, SOURCES[name], files, communes, params)] if files else _forget(home, SOURCES[name])
         except InputError as error:
             faults += error.faults
     if faults:
@@ -63,15 +66,29 @@ def ingest(home: Home, params: IngestParams) -> list[Arrival]:
     return arrivals
 
 
+def _wanted(only: Sequence[str]) -> list[Source]:
+    """Find the sources named, by their folder or their table; all of them when none is."""
+    strange = [name for name in only if name not in SOURCES and not sources_in(name)]
+    if strange:
+        folders = ", ".join(dict.fromkeys(source.folder for source in SOURCES.values()))
+        raise InputError(*(f"'{name}' is not a source. Sources are {folders}." for name in strange))
+    return [source for source in SOURCES.values() if not only or {source.name, source.folder} & set(only)]
+
+
+def _strangers(home: Home, folder: str) -> Iterator[str]:
+    for path in home.folders_of(folder):
+        yield from strangers_in(path, folder)
+
+
 def raw_files(home: Home, source: Source) -> list[Path]:
     """List the files a home has of one source."""
-    return [path for folder in home.folders_of(source.name) for path in files_of(folder, source)]
+    return [path for folder in home.folders_of(source.folder) for path in files_of(folder, source)]
 
 
 def _forget(home: Home, source: Source) -> list[Arrival]:
     """Empty the table of a source whose files are gone: a run stands on what ``data/raw`` holds, and on nothing else."""
     if (manifest := read_manifest(home.lake, source.contract)) and manifest.rows:
-        log.warning("%s holds no file any more: its %d rows leave the lake", home.raw / source.name, manifest.rows)
+        log.warning("%s holds no %s any more: its %d rows leave the lake", home.raw / source.folder, source.name, manifest.rows)
         write_table(home.lake, source.contract, source.contract.empty())
     return []
 
@@ -80,37 +97,33 @@ def region_communes(home: Home) -> pd.DataFrame:
     """Give the communes of the Region: its own grouping where there is one, else the one shipped. One row per commune."""
     source = SOURCES[TERRITORIES.name]
     files = raw_files(home, source)
-    return read_table(files, TERRITORIES).kept if files else facts.communes()
+    return source.read(files).kept if files else facts.communes()
 
 
-def read_source(home: Home, source: Source, communes: pd.DataFrame) -> Checked:
-    """Read, check and place one source of a home. One row: as the contract of the source says."""
-    return place(source.read(raw_files(home, source)), source.contract, communes)
-
-
-def _load(home: Home, source: Source, communes: pd.DataFrame, params: IngestParams) -> Arrival:
+def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFrame, params: IngestParams) -> Arrival:
     started = time.monotonic()
-    checked = read_source(home, source, communes)
-    _write_rejected(home, source, checked)
+    checked = take_in(source.read(files, params.publication), source.contract, communes)
+    _write_rows(home.rejected / f"{source.name}.csv", checked.rejected.sort_values(["file", "line"]))
     _hold_budget(home, source, checked, params)
     kept = pseudonymise(checked.kept, load_key()) if "person" in checked.kept else checked.kept
     write_table(home.lake, source.contract, source.contract.sort(kept))
-    arrival = Arrival(source.name, checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
+    _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
+    counts = (checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
     log.info(
         "read %s: %d rows in, %d kept, %d rejected, %d repeated, %d outside the Region, %.1f s",
-        *(source.name, arrival.read, arrival.kept, arrival.rejected, arrival.duplicates, arrival.outside),
-        time.monotonic() - started,
+        *(source.name, *counts, time.monotonic() - started),
     )
-    return arrival
+    return Arrival(source.name, *counts, checked.unknown)
 
 
-def _write_rejected(home: Home, source: Source, checked: Checked) -> None:
-    """Write the wrong rows with their file, line and reason; none leaves no file."""
-    path = home.rejected / f"{source.name}.csv"
+def _write_rows(path: Path, rows: pd.DataFrame) -> None:
+    """Write what the door has to say of some rows, for a spreadsheet too; nothing to say leaves no file."""
     path.unlink(missing_ok=True)
-    if len(checked.rejected):
+    if len(rows):
         path.parent.mkdir(parents=True, exist_ok=True)
-        checked.rejected.sort_values(["file", "line"]).to_csv(path, sep=";", index=False)
+        named = [name for name in ("file", "reason", "column", "code") if name in rows]
+        safe = {name: rows[name].map({text: safe_cell(text) for text in rows[name].unique()}) for name in named}
+        rows.assign(**safe).to_csv(path, sep=";", index=False)
 
 
 def _hold_budget(home: Home, source: Source, checked: Checked, params: IngestParams) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +15,7 @@ from needs.home import Home
 from needs.params import Params
 from needs.run.door import Door
 from needs.run.ingest import ingest
+from needs.run.lock import alone
 from needs.run.pipeline import Inputs, compute, gather
 from needs.run.progress import step
 from needs.show.report import write_report
@@ -48,7 +47,7 @@ def database_url(home: Home, params: Params) -> str:
 def run_nightly(home: Home, params: Params, as_of: str | None, *, clock: Clock = lambda: datetime.now(UTC)) -> Published:
     """Run the whole chain and publish it. The same inputs publish once; the page and the exports are written again."""
     started = clock()
-    with _alone(home):
+    with alone(home):
         engine = open_database(database_url(home, params))
         arrivals = ingest(home, params.ingest)
         door = Door({arrival.source: arrival.rejected for arrival in arrivals if arrival.rejected}, home.simulated)
@@ -64,20 +63,6 @@ def run_nightly(home: Home, params: Params, as_of: str | None, *, clock: Clock =
             rows |= {"tables": len(tables), "rows": sum(map(len, tables.values()))}
         report, exports = show(home, params)
         return Published(inputs.run_id, new, database_url(home, params), report, exports)
-
-
-@contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    """Hold the home for one run. The lock is the system's: it goes with the process, whatever ends it."""
-    home.prepare()
-    with (home.var / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{home.root}: another run is at work here. Wait until it ends, or give another --home."
-            ) from error
-        yield
 
 
 def day_of(home: Home, as_of: str | None, now: datetime) -> pd.Timestamp:

@@ -11,8 +11,8 @@ from functools import partial
 
 import pandas as pd
 
-from features import facts
 from features.build import Features, build_features
+from features.crosswalks import sector_links
 from features.demand import last_full_month
 from features.outcomes import publishable
 from features.tables import Tables
@@ -75,9 +75,10 @@ def gather(tables: Tables, as_of: pd.Timestamp, params: Params, door: Door) -> I
 
 def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
     """Compute every published table. Each frame's row is said in the function that makes it."""
-    params, limits, links = inputs.params, inputs.params.features.grades.limits(), facts.occupation_sectors()
+    params, limits = inputs.params, inputs.params.features.grades.limits()
     with step("features") as rows:
         features = build_features(inputs.tables, inputs.as_of, params.features)
+        links = sector_links(features.crosswalks)
         rows |= {"offer versions in": len(inputs.tables.offers), "months of series": len(features.panel)}
     with step("forecasts") as rows:
         forecasts = forecast(features, inputs)
@@ -107,7 +108,7 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
     tables |= {"lots": plan.lots, "rejected_lots": plan.rejected}
     stale = (inputs.as_of - inputs.tables.newest).days
-    digested = Digested(inputs.tables, features, tables, judged, inputs.door, stale, inputs.exercise, links)
+    digested = Digested(inputs.tables, features, tables, judged, inputs.door, stale, inputs.exercise)
     tables["digest"] = write_digest(digested, params)
     published = {name: _published_columns(name, frame) for name, frame in tables.items()}
     hold_gates(published, features.people, params)

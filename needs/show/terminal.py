@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
-from features.contracts import Checked
-from features.places import place
-from features.sources import SOURCES, Source
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params, describe_params
-from needs.run.ingest import region_communes
+from needs.run.ingest import ingest
+from needs.run.lock import alone
 from needs.run.nightly import database_url, run_nightly, show
 from needs.run.progress import ticking
-from needs.show.figures import many
+from needs.show.checked import tell_check as tell_check
 from needs.show.proposals import tell_match as tell_match
 from needs.show.proposals import tell_plan as tell_plan
 from needs.show.published import absent_file
 from needs.store.publish import NOTHING, list_runs, open_database, rollback
 from needs.twin import draw
-
-FAULTS_SHOWN = 10
 
 
 def tell_demo(home: Home, scale: str, seed: int, as_of: str) -> str:
@@ -37,40 +32,19 @@ def tell_demo(home: Home, scale: str, seed: int, as_of: str) -> str:
     return f"{drawn} Next: needs --home {home.root} nightly"
 
 
-def tell_check(home: Home, source: str, paths: Sequence[Path], params: Params) -> str:
-    """Read files strictly and say what is in them."""
-    if source not in SOURCES:
-        raise InputError(f"'{source}' is not a source. Sources are {', '.join(SOURCES)}.")
-    named = SOURCES[source]
-    checked = place(named.read(paths), named.contract, region_communes(home))
-    usable = not checked.exceeds(params.ingest.reject_budget)
-    verdict = (
-        "the engine may use it" if usable else f"refused: more than {params.ingest.reject_budget:.1%} of the rows are wrong"
-    )
-    return "\n".join([*_describe_checked(named, checked), verdict])
-
-
-def _describe_checked(source: Source, checked: Checked) -> list[str]:
-    """Say rows, period, territories, sums and faults."""
-    kept, contract = checked.kept, source.contract
-    counts = f"{many(checked.read, 'row')} read, {len(kept):,} kept, {len(checked.rejected):,} wrong"
-    lines = [f"{contract.name}: {contract.row}"]
-    lines.append(f"{counts}, {checked.duplicates:,} repeated, {checked.outside:,} outside the Region")
-    if contract.known_from and len(kept):
-        lines.append(f"known from {kept[contract.known_from].min():%Y-%m-%d} to {kept[contract.known_from].max():%Y-%m-%d}")
-    if "territory" in kept:
-        territories = kept["territory"].nunique()
-        lines.append("1 territory" if territories == 1 else f"{territories} territories")
-    sums = {
-        c.name: float(kept[c.name].sum()) for c in contract.columns if c.kind in ("number", "integer") and c.name in _SUMMED
-    }
-    lines += [f"sum of {name}: {total:,.0f}" for name, total in sums.items()]
-    lines += [f"{name}: {many(int(kept[name].sum()), 'secret')}" for name in kept if str(name).endswith("_secret")]
-    faults = checked.rejected.head(FAULTS_SHOWN)
-    return lines + [f"  {row.file}, line {row.line}: {row.reason}" for row in faults.itertuples()]
-
-
-_SUMMED = {"positions", "projects", "difficult", "seasonal", "seats", "places", "entries", "cost_eur", "openings", "population"}
+def tell_ingest(home: Home, params: Params, sources: Sequence[str]) -> str:
+    """Load files into the lake and say what became of their rows."""
+    with alone(home):
+        arrivals = ingest(home, params.ingest, sources)
+    told = []
+    for arrival in arrivals:
+        counts = f"{arrival.kept:,} rows kept, {arrival.rejected:,} wrong, {arrival.duplicates:,} repeated"
+        told.append(f"{arrival.source:<18} {counts}, {arrival.outside:,} outside the Region")
+        told += [f"  wrong rows     {home.rejected / arrival.source}.csv"] if arrival.rejected else []
+        told += (
+            [f"  unknown codes  {home.unknown / arrival.source}.csv ({len(arrival.unknown)})"] if len(arrival.unknown) else []
+        )
+    return "\n".join([*told, f"lake               {home.lake}"])
 
 
 def tell_nightly(home: Home, params: Params, as_of: str | None) -> str:

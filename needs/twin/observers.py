@@ -14,6 +14,7 @@ from needs.twin.world import World
 _RESPONSE = 0.6
 _COLLECTED_MONTHS = 8
 _STUDY_ERROR = 0.25
+_STUDY_YEARS = 5
 _BRANCHES = {
     "Observatoire de la construction": ("B", "construction"),
     "Observatoire des industries": ("D", "industrie"),
@@ -78,7 +79,7 @@ def _in_trained_occupation(spells: pd.DataFrame, people: pd.DataFrame) -> np.nda
 
 
 def draw_projections(world: World) -> pd.DataFrame:
-    """Project the yearly openings of the large families of a few branches. One row per branch, family and territory."""
+    """Project the openings of five years, of the large families of a few branches. One row per branch, family, territory."""
     rng = world.rng("projections")
     need = _need_by_family(world)
     rows = pd.concat([need.groupby("family", as_index=False)["need"].sum().assign(territory="R44"), need], ignore_index=True)
@@ -89,7 +90,7 @@ def draw_projections(world: World) -> pd.DataFrame:
     rows = rows[rows.groupby([letter, rows["territory"]]).cumcount() < 4].sort_values(
         ["territory", "family"], ignore_index=True
     )
-    openings = (rows["need"] * rng.lognormal(0, _STUDY_ERROR, len(rows))).round()
+    openings = (_STUDY_YEARS * rows["need"] * rng.lognormal(0, _STUDY_ERROR, len(rows))).round()
     studied = (world.as_of - pd.DateOffset(months=15)).normalize()
     letter = rows["family"].str[0]
     return pd.DataFrame(
@@ -104,7 +105,7 @@ def draw_projections(world: World) -> pd.DataFrame:
             "territory_kind": rows["territory"].str[0],
             "territory": rows["territory"].str[1:],
             "first_year": studied.year,
-            "last_year": studied.year + 5,
+            "last_year": studied.year + _STUDY_YEARS,
             "openings": openings,
             "net_jobs": (openings * 0.2).round(),
             "departures": (openings * 0.8).round(),

@@ -1,4 +1,4 @@
-"""Offers, BMO and LHEO: laws, each rule of the format once, bad inputs, and the real files where they are at hand."""
+"""Job offers: laws, each rule of the format once, bad input as a tired clerk or an attacker has it, and the real file."""
 
 import gzip
 import json
@@ -6,21 +6,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from features import facts, tables
 from features.contracts import Checked
+from features.demand import spread_over_cells
 from features.places import place
-from features.sources.bmo import read_bmo
 from features.sources.offers import read_offers
 from features.vocabulary import InputError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 real = pytest.mark.skipif(not SHARED.exists(), reason="../shared/data is not there")
-many = settings(max_examples=10, deadline=None)
+many = settings(max_examples=25, deadline=None)
 
 OFFER = {
     "id": "162MNDF",
@@ -36,8 +35,6 @@ OFFER = {
     "competences": [{"code": "120068"}, {"code": "100286"}, {"libelle": "sans code"}],
     "nombrePostes": 3,
 }
-BMO_HEADERS = ["annee", "Code métier BMO", "NOMBE26", "BE26", "REG", "Dept", "smet", "met", "xmet"]
-BMO_ROW = ["2026", "A0X40", "RETHEL", "4415", "44", "08", "*", "120", "40"]
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +111,19 @@ def test_what_an_offer_does_not_say_is_unknown_but_for_its_one_position(tmp_path
         ("Allemagne (Frontalier)", "border", "DE"),
         ("Luxembourg (Frontalier)", "border", "LU"),
         ("Belgique (Frontalier)", "border", "BE"),
-        ("Suisse (Frontalier)", "border", "CH"),
+        ("SUISSE (FRONTALIER)", "border", "CH"),
+        ("Bas-Rhin", "department", "D67"),
+        ("  haute saone ", "department", "D70"),
+        ("HAUTE-SAÔNE", "department", "D70"),
+        ("67 - Bas-Rhin\n", "department", "D67"),
+        ("Île-de-France", "department", "D99"),
+        ("Italie (Frontalier)", "department", "D99"),
+        ("", "department", "D99"),
     ],
 )
 def test_a_place_without_a_commune(tmp_path, label, column, code):
-    assert one(tmp_path, lieuTravail={"libelle": label})[["department", "border"]].dropna().to_dict() == {column: code}
+    for place_of in ({"libelle": label}, {"libelle": label, "commune": " "}, {"libelle": label, "commune": None}):
+        assert one(tmp_path, lieuTravail=place_of)[["department", "border"]].dropna().to_dict() == {column: code}
 
 
 def test_offers_elsewhere_are_counted_and_left_out(tmp_path):
@@ -134,12 +139,29 @@ def test_offers_elsewhere_are_counted_and_left_out(tmp_path):
     assert (placed.outside, placed.read) == (3, 7)
 
 
-def test_a_rome_4_occupation_counts_in_its_parent_and_an_unknown_one_is_named(tmp_path):
+@pytest.mark.parametrize("label", ["Grand Est", "GRAND-EST", "44 - Grand Est"])
+def test_an_offer_that_names_only_the_region_stands_for_all_of_it(tmp_path, label):
+    offers = [OFFER | {"lieuTravail": {"libelle": label}}, OFFER | {"id": "B", "lieuTravail": {"libelle": "67 - Bas-Rhin"}}]
+    placed = place(read_offers([write(tmp_path / "o.jsonl", lines(*offers))]), tables.OFFERS, facts.communes())
+    assert placed.kept[["commune", "territory", "border"]].isna().all(axis=None)
+    assert placed.kept["department"].fillna("").tolist() == ["", "D67"]
+    spread = spread_over_cells(placed.kept, facts.communes())
+    assert spread.groupby("offer")["share"].sum().tolist() == pytest.approx([1, 1])
+    assert spread.groupby("offer")["department"].nunique().tolist() == [10, 1]
+
+
+def test_a_rome_4_occupation_counts_in_its_parent_and_an_unknown_one_is_listed_with_its_positions(tmp_path):
     leaf = facts.leaves().query("leaf != occupation").iloc[0]
     offer = one(tmp_path, romeCode=leaf["leaf"])
     assert offer[["occupation", "leaf"]].tolist() == [leaf["occupation"], leaf["leaf"]]
-    rejected = read_offers([write(tmp_path / "o.jsonl", lines(OFFER | {"romeCode": "Z9999"}))]).rejected
-    assert rejected["reason"].tolist() == ["unknown occupation code Z9999"]
+    found = [("Z9999", 3), ("z9999 ", 4), ("A9", None), ("A9", 1e308), ("H2206", 5), ("", 7)]
+    offers = [OFFER | {"id": str(n), "romeCode": rome, "nombrePostes": posts} for n, (rome, posts) in enumerate(found)]
+    checked = read_offers([write(tmp_path / "o.jsonl", lines(*offers))])
+    assert checked.rejected["reason"].tolist()[:4] == [
+        f"unknown occupation code {code}" for code in ("Z9999", "Z9999", "A9", "A9")
+    ]
+    assert checked.unknown.values.tolist() == [["occupation", "A9", 2, 2.0], ["occupation", "Z9999", 2, 7.0]]
+    assert checked.wrong["line"].tolist() == [6]
 
 
 def test_every_day_keeps_the_last_version_of_its_offer(tmp_path):
@@ -152,20 +174,26 @@ def test_every_day_keeps_the_last_version_of_its_offer(tmp_path):
 
 def outcome(paths: list[Path]) -> Checked | None:
     try:
-        return read_offers(paths)
+        return place(read_offers(paths), tables.OFFERS, facts.communes())
     except InputError:
         return None
 
 
+odd = st.sampled_from([None, 7, 1.5, True, [], {}, "", " ", "x" * 300, [{"code": 7}, {"niveauLibelle": "Bac "}, "CAP", None]])
 offers = st.lists(
     st.builds(
-        lambda offer, stamp, rome, posts: (
-            OFFER | {"id": offer, "dateActualisation": stamp, "romeCode": rome, "nombrePostes": posts}
+        lambda offer, stamp, rome, posts, label, odds: (
+            OFFER
+            | {"id": offer, "dateActualisation": stamp, "romeCode": rome, "nombrePostes": posts}
+            | ({"lieuTravail": {"libelle": label}} if label else {})
+            | odds
         ),
-        st.sampled_from(["A", "B", "", None]),
-        st.sampled_from(["2025-02-12T09:00:00Z", "2025-02-12T10:00:00Z", "2025-02-13T10:00:00Z", "hier", None, 7]),
+        st.sampled_from(["A", "B", "C", "", None, 12]),
+        st.sampled_from(["2025-02-12T09:00:00Z", "2025-02-12T10:00:00+01:00", "2025-02-13T10:00:00Z", "hier", None, 7]),
         st.sampled_from(["H2206", "A1101", "Z9999", ""]),
-        st.sampled_from([1, 2, -1, "x", None, 1.5, {}]),
+        st.sampled_from([1, 2, -1, 10**300, "x", None, 1.5, {}]),
+        st.sampled_from(["", "", "08 - Ardennes", "Savoie", "Grand Est", "Luxembourg (Frontalier)"]),
+        st.dictionaries(st.sampled_from(sorted(OFFER)), odd, max_size=2),
     ),
     max_size=8,
 )
@@ -182,8 +210,41 @@ def test_order_split_and_shape_of_offer_files_change_nothing(folder, found, orde
     assert (split is None) == (whole is None)
     if split is not None and whole is not None:
         assert_frame_equal(split.kept, whole.kept)
+        assert_frame_equal(split.unknown, whole.unknown)
         assert sorted(split.rejected["reason"]) == sorted(whole.rejected["reason"])
-        assert split.read == whole.read == len(found)
+        assert (split.read, split.outside, split.duplicates) == (whole.read, whole.outside, whole.duplicates)
+        assert split.read == len(found)
+
+
+NO_OFFERS = [
+    b"\0\0",
+    b"{",
+    b"[" * 5000,
+    b'{"id": "\\ud800"}',
+    b'{"a": 1}',
+    b"null",
+    b"x;y",
+    b'{"id": NaN}',
+    b"\xff\xfe",
+    b'"\xe9"',
+]
+garbage = st.sampled_from(NO_OFFERS) | st.binary(min_size=1, max_size=30).filter(
+    lambda line: line.strip() and not set(b"\n[{") & set(line)
+)
+
+
+@many
+@given(junk=st.lists(st.tuples(st.integers(1, 6), garbage), max_size=5))
+def test_garbage_between_offers_is_rejected_by_line_and_changes_nothing_else(folder, junk):
+    rows = [json.dumps(OFFER | {"id": str(number)}).encode() for number in range(6)]
+    clean = read_offers([write(folder / "clean.jsonl", b"\n".join(rows))])
+    for after, line in sorted(junk, key=lambda pair: -pair[0]):
+        rows.insert(after, line)
+    checked = read_offers([write(folder / "mixed.jsonl", b"\n".join(rows))])
+    assert_frame_equal(checked.kept, clean.kept)
+    wrong = [number for number, line in enumerate(rows, 1) if b'"romeCode"' not in line]
+    assert checked.rejected["line"].tolist() == wrong
+    assert checked.read == 6 + len(wrong)
 
 
 def test_a_broken_line_is_a_wrong_row(tmp_path):
@@ -191,6 +252,46 @@ def test_a_broken_line_is_a_wrong_row(tmp_path):
     assert checked.rejected["line"].tolist() == [1, 4, 5]
     assert set(checked.rejected["reason"]) == {"the line is not a JSON offer"}
     assert len(checked.kept) == 1
+
+
+def test_lines_keep_their_numbers_over_the_blocks_of_a_large_file(tmp_path):
+    filler = lines(OFFER | {"description": "é" * 500_000})
+    large = "".join([filler, "\n", "no offer\n"] + [filler] * 20 + ["nor this\n", lines(OFFER | {"id": "B"})])
+    checked = read_offers([write(tmp_path / "o.jsonl.gz", gzip.compress(large.encode(), 1, mtime=0))])
+    assert checked.rejected["line"].tolist() == [3, 24]
+    assert checked.origin["line"].tolist() == [1, 25]
+    assert checked.duplicates == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('"nombrePostes": 1e308', "positions is not a whole number"),
+        ('"nombrePostes": 1' + "0" * 400, "positions is not a whole number"),
+        ('"nombrePostes": NaN', "not a JSON offer"),
+        ('"nombrePostes": 1e400', "not a JSON offer"),
+        ('"nombrePostes": 0', "positions is not a whole number"),
+        ('"id": {}', "offer is missing"),
+        ('"id": "\\u0000"', "NUL character"),
+        ('"id": "' + "x" * 1_000_000 + '"', "offer is missing"),
+        ('"x": ' + "[" * 1_000_000, "not a JSON offer"),
+        ('"x": ' + '{"a":' * 200_000, "not a JSON offer"),
+        ('"dateCreation": "2026-01-01"', "updated before it was created"),
+        ('"lieuTravail": {"commune": "6748"}', "commune is not a commune"),
+        ('"romeCode": 12', "unknown occupation code 12"),
+    ],
+)
+def test_a_wrong_offer_says_why_and_spoils_no_other(tmp_path, text, words):
+    wrong = lines(OFFER | {"id": "B"}).rstrip()[:-1] + f", {text}}}\n"
+    checked = read_offers([write(tmp_path / "o.jsonl", lines(OFFER) + wrong + lines(OFFER | {"id": "C"}))])
+    assert words in checked.rejected["reason"].item()
+    assert (checked.kept["offer"].tolist(), checked.rejected["line"].tolist()) == (["162MNDF", "C"], [2])
+
+
+def test_of_a_key_that_comes_twice_the_last_counts(tmp_path):
+    twice = lines(OFFER).rstrip()[:-1] + ', "nombrePostes": 8}'
+    for content in (twice, f"[{twice}]"):
+        assert read_offers([write(tmp_path / "o.json", content)]).kept["positions"].tolist() == [8]
 
 
 def test_parquet_offers_say_what_the_json_says(tmp_path):
@@ -208,6 +309,15 @@ def test_parquet_offers_say_what_the_json_says(tmp_path):
         (b'{"codeHttp": 401, "message": "jeton"}', "holds no job offer"),
         (b"id;dateCreation\n1;2025-01-01", "holds no job offer"),
         (b"[" * 100_000, "holds no job offer"),
+        (b"[" * 17_000_000, "a line holds more than 16 MB"),
+        (b'[{"id":\n"A"},\n' * 1_300_000, "are no job offers"),
+        (gzip.compress(b'{"id": "' + b"x" * 40_000_000, mtime=0), "a line holds more than 16 MB"),
+        (b"[" + b"0," * 500_000 + b"0]", "are no job offers"),
+        (b"x\n" * 100_001, "lines are no job offers"),
+        (json.dumps({"resultats": [OFFER]}).encode("utf-16"), "UTF-16 text. Save it again as UTF-8"),
+        (json.dumps({"resultats": [OFFER]}).encode("utf-16-le"), "UTF-16 text. Save it again as UTF-8"),
+        (json.dumps(OFFER | {"typeContratLibelle": "durée"}, ensure_ascii=False).encode("latin-1"), "not UTF-8"),
+        (b"\0" * 2000, "holds no job offer"),
     ],
 )
 def test_what_is_no_file_of_offers_is_refused_in_words(tmp_path, content, words):
@@ -215,70 +325,9 @@ def test_what_is_no_file_of_offers_is_refused_in_words(tmp_path, content, words)
         read_offers([write(tmp_path / "o.json", content)])
 
 
-def workbook(path: Path, table: list[list[object]]) -> Path:
-    book = xlsxwriter.Workbook(path)
-    book.add_worksheet("Description").write_row(0, 0, ["", "Variables", "Description"])
-    sheet = book.add_worksheet("données")
-    for line, row in enumerate(table):
-        sheet.write_row(line, 0, row)
-    book.close()
-    return path
-
-
-def test_next_year_s_survey_loads_and_a_secret_is_neither_zero_nor_unknown(tmp_path):
-    row = read_bmo([workbook(tmp_path / "b.xlsx", [BMO_HEADERS, BMO_ROW])]).kept.iloc[0]
-    assert row[["year", "nomenclature", "family", "territory", "department"]].tolist() == [
-        2026,
-        "FAP2021",
-        "A0X40",
-        "BE4415",
-        "D08",
-    ]
-    assert (row["projects"], row["difficult"], row["known_from"]) == (120, 40, pd.Timestamp("2026-04-15"))
-    assert pd.isna(row["seasonal"])
-    assert row[["projects_secret", "difficult_secret", "seasonal_secret"]].tolist() == [False, False, True]
-
-
-def test_numbers_text_csv_and_column_order_give_the_same_survey(tmp_path):
-    first = read_bmo([workbook(tmp_path / "b.xlsx", [BMO_HEADERS, BMO_ROW])]).kept
-    numbers = [2026.0, "A0X40", "RETHEL", 4415, 44, 8, "*", 120.0, 40]
-    assert_frame_equal(read_bmo([workbook(tmp_path / "n.xlsx", [BMO_HEADERS, numbers])]).kept, first)
-    for mark in ";,":
-        text = "\n".join(mark.join(row[::-1]) for row in (BMO_HEADERS, BMO_ROW))
-        assert_frame_equal(read_bmo([write(tmp_path / "b.csv", text.encode("latin-1"))]).kept, first)
-
-
-def test_the_old_families_other_regions_and_wrong_rows(tmp_path):
-    table = [BMO_HEADERS, ["2023", *BMO_ROW[1:]], [*BMO_ROW[:4], "01", "971", "1", "1", "1"], [*BMO_ROW[:7], "beaucoup", "1"]]
-    path = workbook(tmp_path / "b.xlsx", table)
-    checked = read_bmo([path])
-    assert checked.kept["nomenclature"].tolist() == ["FAP2009"]
-    assert checked.rejected["line"].tolist() == [4]
-    assert (checked.outside, checked.read) == (1, 3)
-    assert read_bmo([path], None).outside == 0
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [(b"PK\x03\x04 broken", "cannot be opened"), (b"a;b\n1;2", "no sheet has the columns"), (b"", "is empty")],
-)
-def test_what_is_no_survey_is_refused_in_words(tmp_path, content, words):
-    with pytest.raises(InputError, match=words):
-        read_bmo([write(tmp_path / "b.xlsx", content)])
-
-
-@real
-@pytest.mark.parametrize(("year", "rows", "total", "here"), [(2023, 50437, 3013134, 200180), (2024, 53443, 2751069, 189816)])
-def test_the_real_surveys(year, rows, total, here):
-    checked = read_bmo([SHARED / "bmo" / f"Base_open_data_BMO_{year}.xlsx"], None)
-    assert (len(checked.kept), checked.read, checked.kept["projects"].sum()) == (rows, rows, total)
-    region = checked.kept[checked.kept["territory"].isin(facts.communes()["territory"])]
-    assert (region["territory"].nunique(), region["projects"].sum()) == (43, here)
-
-
 @real
 def test_the_real_offers():
     checked = read_offers([SHARED / "offers" / "offres_v2_search_response_150.json"])
     assert (len(checked.kept), checked.read, checked.kept["positions"].sum()) == (150, 150, 147 + 2 + 26 + 23)
     assert checked.kept["border"].dropna().tolist() == ["DE"]
-    assert checked.kept["department"].dropna().tolist() == ["D73", "D73", "D73", "D08"]
+    assert checked.kept["department"].dropna().tolist() == ["D73", "D73", "D73", "D99", "D08"]

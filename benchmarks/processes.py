@@ -1,0 +1,56 @@
+"""What a command costs: its seconds, and the most memory that its processes hold together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import NamedTuple
+
+
+class Cost(NamedTuple):
+    """The seconds a command took, the peak memory of its processes together, and what it printed."""
+
+    seconds: float
+    gigabytes: float
+    printed: str
+
+
+def timed(command: list[str]) -> Cost:
+    """Run a command to its end and say what it cost."""
+    start = perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    peaks: list[int] = [0]
+    watch = threading.Thread(target=_watch, args=(process, peaks))
+    watch.start()
+    printed, _ = process.communicate()
+    watch.join()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command[-3:])} exited {process.returncode}")
+    return Cost(perf_counter() - start, peaks[0] / 2**20, printed.decode())
+
+
+def _watch(process: subprocess.Popen[bytes], peaks: list[int]) -> None:
+    """Add up the proportional memory of the processes of a session, ten times a second, and keep the most."""
+    while process.poll() is None:
+        peaks[0] = max(
+            peaks[0], sum(_kilobytes(path) for path in Path("/proc").glob("[0-9]*") if _session(path) == process.pid)
+        )
+        sleep(0.1)
+
+
+def _session(path: Path) -> int:
+    try:
+        return os.getsid(int(path.name))
+    except OSError:
+        return -1
+
+
+def _kilobytes(path: Path) -> int:
+    try:
+        lines = (path / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)

@@ -1,0 +1,167 @@
+"""Tables as producers publish them: a CSV file or a workbook, whose header is found by its names, in any order.
+
+A :class:`Layout` says which header fills which column; the cells come out as texts, with the file and line of each row.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from io import BufferedReader
+from itertools import chain, islice
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from features.errors import InputError
+from features.sources.files import CSV, JSON, WORKBOOK, ZIP, opened
+from features.sources.records import Record, escaped, read_records
+from features.sources.workbooks import WORKBOOKS, sheets_of
+
+_HEADER_WITHIN = 20
+_CHUNK = 20_000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a published table looks: the pattern of each header, as :func:`plain` spells it, and the column it fills.
+
+    ``optional`` columns may be absent.
+    """
+
+    headers: Mapping[str, str]
+    example: str
+    optional: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns the layout fills."""
+        return list(dict.fromkeys(self.headers.values()))
+
+    def places(self, header: list[str]) -> dict[str, list[int]]:
+        """Find where each column stands in a header: nowhere, once, or more than once."""
+        spelt = [plain(name) for name in header]
+        found: dict[str, list[int]] = {}
+        for pattern, column in self.headers.items():
+            found.setdefault(column, []).extend(place for place, name in enumerate(spelt) if re.fullmatch(pattern, name))
+        return {column: sorted(set(places)) for column, places in found.items()}
+
+    def heads(self, top: Top) -> bool:
+        """Say whether the table begins in the first rows of a file."""
+        return any(not self.missing(cells) for sheet in top.sheets for cells in sheet)
+
+    def missing(self, header: list[str]) -> list[str]:
+        """List the columns that a header lacks."""
+        return [column for column, places in self.places(header).items() if not places and column not in self.optional]
+
+
+def plain(header: str) -> str:
+    """Spell a header without accents, case, or signs.
+
+    >>> plain(" Code métier BMO "), plain("Intensité d'embauches")
+    ('code metier bmo', 'intensite d embauches')
+    """
+    spaced = header.replace("\u2019", " ").replace("œ", "oe").replace("Œ", "oe")  # which have no ASCII letter under them
+    ascii_only = unicodedata.normalize("NFKD", spaced).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", " ", ascii_only).strip()
+
+
+def read_grid(path: Path, layout: Layout) -> pd.DataFrame:
+    """Read one published table as texts. One row per row under its header, with ``file``, ``line`` and ``reason``."""
+    return table_in(_sheets(path), layout, path)
+
+
+def table_in(sheets: Iterable[Iterable[Record]], layout: Layout, path: Path) -> pd.DataFrame:
+    """Find the one table in the sheets of a file. One row per row under its header, as :func:`read_grid` gives them."""
+    nearest: list[str] = []
+    for sheet in sheets:
+        rows = iter(sheet)
+        top = list(islice(rows, _HEADER_WITHIN))
+        for place, (_, header) in enumerate(top):
+            if not layout.missing(header):
+                places = _single_places(header, layout, path)
+                return frame_of(chain(top[place + 1 :], rows), places, len(header), path)
+            nearest = min(nearest or header, header, key=lambda names: len(layout.missing(names)))
+    raise InputError(*_told_missing(nearest, layout, path))
+
+
+def _told_missing(header: list[str], layout: Layout, path: Path) -> list[str]:
+    """Name the columns that the likeliest header lacks; where it lacks most of them, the file is another one."""
+    missing = layout.missing(header)
+    named = [f"'{pattern}'" for pattern, column in layout.headers.items() if column in missing]
+    if 2 * len(missing) > len(layout.columns):
+        return [f"{path}: is not the table that is read here. {layout.example}"]
+    return [*(f"{path}: no column is named {name}." for name in named), f"{path}: columns are missing. {layout.example}"]
+
+
+@dataclass(frozen=True)
+class Top:
+    """The first rows of each sheet of a file, and the names of its parts if it is an archive: enough to tell what it is."""
+
+    sheets: tuple[tuple[list[str], ...], ...] = ()
+    parts: tuple[str, ...] = ()
+
+
+def top_of(path: Path) -> Top:
+    """Read the first rows of a file; an archive that is no workbook has parts only."""
+    with opened(path, WORKBOOK, CSV, JSON) as stream:
+        if stream.peek(4)[:4] == ZIP:
+            parts = parts_of(stream, path)
+            if "xl/workbook.xml" not in parts:
+                return Top(parts=parts)
+    return Top(tuple(tuple(cells for _, cells in islice(sheet, _HEADER_WITHIN)) for sheet in _sheets(path)))
+
+
+def parts_of(stream: BufferedReader, path: Path) -> tuple[str, ...]:
+    """List what an archive holds."""
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            return tuple(archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as fault:
+        raise InputError(f"{path}: cannot be opened as an archive; download it again.") from fault
+
+
+def _single_places(header: list[str], layout: Layout, path: Path) -> dict[str, int]:
+    """Give the one place of each column; one that comes twice could mean either."""
+    places = layout.places(header)
+    twice = [header[found[0]] for found in places.values() if len(found) > 1]
+    if twice:
+        raise InputError(*(f"{path}: column '{name[:40]}' comes twice; keep one of them." for name in twice))
+    return {column: found[0] for column, found in places.items() if found}
+
+
+def frame_of(records: Iterable[Record], places: Mapping[str, int], width: int, path: Path) -> pd.DataFrame:
+    """Put records under their columns. One row per record; one that is no row of this table says why."""
+    found = iter(records)
+    parts = [_texts([], places, width)]
+    while chunk := list(islice(found, _CHUNK)):
+        parts.append(_texts(chunk, places, width))
+    rows: pd.DataFrame = pa.concat_tables(parts).to_pandas()
+    return rows.assign(file=path.name)
+
+
+def _texts(chunk: list[Record], places: Mapping[str, int], width: int) -> pa.Table:
+    """Turn records into columns of texts; those of another width, or not in UTF-8, keep their line and a reason only."""
+    reasons = ["" if len(fields) == width else f"the row has {len(fields)} fields, the header {width}" for _, fields in chunk]
+    empty = [""] * width
+    sound = [empty if reason else fields for (_, fields), reason in zip(chunk, reasons, strict=True)]
+    if escaped("".join(map("".join, sound))):
+        for at in [at for at, fields in enumerate(sound) if escaped("".join(fields))]:
+            sound[at], reasons[at] = empty, "the row is not valid UTF-8"
+    columns = list(zip(*sound, strict=True)) or [()] * width
+    texts = {name: pa.array([cell.strip() for cell in columns[place]], pa.large_string()) for name, place in places.items()}
+    lines = pa.array([line for line, _ in chunk], pa.int64())
+    return pa.table({"line": lines, "reason": pa.array(reasons, pa.large_string()), **texts})
+
+
+def _sheets(path: Path) -> Iterator[Iterable[Record]]:
+    """Give the records of each sheet of a workbook, or of the one table of a CSV file."""
+    with opened(path, WORKBOOK, CSV) as stream:
+        if stream.peek(4)[:4] in WORKBOOKS:
+            yield from sheets_of(stream, path)
+            return
+    yield read_records(path, ";,\t", WORKBOOK, CSV, JSON)

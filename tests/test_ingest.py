@@ -1,0 +1,148 @@
+"""The door of the lake: each source whole or not at all, whatever dies; people under pseudonyms; no code dropped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from homes import copy_home
+from pandas.testing import assert_frame_equal
+
+from features.contracts import fingerprint
+from features.sources import SOURCES
+from features.tables import CONTRACT
+from features.vocabulary import InputError
+from needs.home import Home
+from needs.params import IngestParams
+from needs.privacy import pseudonym
+from needs.run.ingest import ingest
+from needs.store.lake import read_manifest, read_table
+
+SIGNALS = ";".join(SOURCES["signals"].contract.headers) + "\n"
+
+
+def state(home: Home, *, but: str = "") -> dict[str, tuple[int, bytes]]:
+    """Say what lies in the lake, a table left out: when each file was written, and its bytes."""
+    files = [path for path in home.lake.rglob("*") if path.is_file() and path.relative_to(home.lake).parts[0] != but]
+    return {str(path.relative_to(home.lake)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def signals(home: Home, *rows: str) -> Path:
+    path = home.raw / "signals" / "signals.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(SIGNALS + "\n".join(rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def home(drawn: Home, tmp_path: Path) -> Home:
+    copied = copy_home(drawn, tmp_path)
+    ingest(copied, IngestParams())
+    return copied
+
+
+def test_only_the_sources_named_are_read_again(home: Home) -> None:
+    signals(home, "2025-03-01;BE;4415;ROME;H2206;1;12;comité;bois;2026-03-01")
+    next(home.raw.glob("purchases/*.csv")).write_text("broken", encoding="utf-8")
+    before = state(home, but="signals")
+    arrivals = ingest(home, IngestParams(), ["signals"])
+    assert [(arrival.source, arrival.kept) for arrival in arrivals] == [("signals", 1)]
+    assert state(home, but="signals") == before
+    assert read_table(home.lake, CONTRACT["signals"])["code"].tolist() == ["H2206"]
+    with pytest.raises(InputError, match="'signal' is not a source"):
+        ingest(home, IngestParams(), ["signal"])
+
+
+def test_a_refused_source_stays_as_it_was_and_the_others_are_loaded(home: Home) -> None:
+    signals(home, "2025-03-01;BE;4415;ROME;H2206;1;12;comité;bois;2026-03-01")
+    broken = next(home.raw.glob("purchases/*.csv"))
+    broken.write_text("<html>503</html>", encoding="utf-8")
+    kept = read_table(home.lake, CONTRACT["purchases"])
+    with pytest.raises(InputError) as refusal:
+        ingest(home, IngestParams())
+    assert [str(broken) in fault for fault in refusal.value.faults] == [True]
+    assert_frame_equal(read_table(home.lake, CONTRACT["purchases"]), kept)
+    assert read_table(home.lake, CONTRACT["signals"])["code"].tolist() == ["H2206"]
+
+
+def test_the_manifest_says_what_the_lake_holds(home: Home) -> None:
+    for name, contract in CONTRACT.items():
+        manifest, rows = read_manifest(home.lake, contract), read_table(home.lake, contract)
+        assert (manifest is None) == (not any(home.raw.glob(f"{SOURCES[name].folder}/*")))
+        if manifest:
+            assert (manifest.source, manifest.rows) == (name, len(rows))
+            assert manifest.sha256 == fingerprint(iter([(name, rows)]))
+            assert not contract.known_from or rows.empty or manifest.known_from == f"{rows[contract.known_from].max():%Y-%m-%d}"
+
+
+@pytest.mark.parametrize("after", [0.0, 0.05, 0.15, 0.3, 0.6])
+def test_killed_at_any_moment_it_leaves_the_table_of_before_or_the_new_one(home: Home, after: float) -> None:
+    """A process is killed for real, while it replaces the table again and again."""
+    old = read_table(home.lake, CONTRACT["offers"])
+    offers = next(home.raw.glob("offers/*"))
+    program = (
+        "import sys; from pathlib import Path; from needs.home import Home; from needs.store.lake import *;"
+        "from features.tables import OFFERS; lake = Path(sys.argv[1]); rows = read_table(lake, OFFERS); half = rows.iloc[::2];"
+        "print('ready', flush=True)\nwhile True: write_table(lake, OFFERS, half); write_table(lake, OFFERS, rows)"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", program, str(home.lake)], stdout=subprocess.PIPE)
+    assert writer.stdout
+    writer.stdout.readline()
+    time.sleep(after)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.wait()
+    left = read_table(home.lake, CONTRACT["offers"])
+    manifest = read_manifest(home.lake, CONTRACT["offers"])
+    assert manifest
+    assert len(left) == manifest.rows
+    assert len(left) in {len(old), len(old.iloc[::2])}
+    assert offers.exists()
+    ingest(home, IngestParams(), ["offers"])
+    assert_frame_equal(read_table(home.lake, CONTRACT["offers"]), old)
+
+
+def test_no_identifier_of_a_person_passes_the_door(home: Home) -> None:
+    raw = pd.concat([pd.read_csv(path, sep=";", dtype="str") for path in home.raw.glob("jobseekers/*.csv")])
+    people = set(raw["id_personne"])
+    key = os.environ["NEEDS_PSEUDONYM_KEY"]
+    stored = read_table(home.lake, CONTRACT["jobseekers"])["person"]
+    assert set(stored) <= {pseudonym(key, person) for person in people}
+    written = b"".join(path.read_bytes() for path in (home.root / "var").rglob("*") if path.is_file())
+    assert not [person for person in people if person.encode() in written]
+
+
+def test_unknown_codes_are_listed_with_their_volume_and_cost_no_row(home: Home) -> None:
+    row = "2025-03-01;BE;4415;{};{};1;12;comité;{};2026-03-01"
+    rows = [row.format("ROME", "Z9999", "a"), row.format("ROME", "Z9999", "b"), row.format("FORMACODE", "99999", "c")]
+    signals(home, *rows, row.format("ROME", "A1102", "d"), row.format("SECTEUR", "commerce", "e"))
+    (arrival,) = ingest(home, IngestParams(), ["signals"])
+    listed = pd.read_csv(home.unknown / "signals.csv", sep=";")
+    assert listed.values.tolist() == [["code", "Z9999", 2, 24.0], ["code", "99999", 1, 12.0]]
+    assert (arrival.kept, arrival.rejected) == (5, 0)
+    codes = read_table(home.lake, CONTRACT["signals"])["code"]
+    assert sorted(codes) == ["99999", "A1101", "Z9999", "Z9999", "commerce"], "a leaf of ROME 4 counts in its parent"
+    signals(home, row.format("ROME", "A1101", "a"))
+    ingest(home, IngestParams(), ["signals"])
+    assert not (home.unknown / "signals.csv").exists()
+
+
+def test_a_file_name_never_becomes_a_formula(home: Home) -> None:
+    signals(home).rename(home.raw / "signals" / "=cmd.csv").write_text(SIGNALS + "2025;BE\n", encoding="utf-8")
+    ingest(home, IngestParams(reject_budget=1.0), ["signals"])
+    listed = pd.read_csv(home.rejected / "signals.csv", sep=";")
+    assert listed["file"].tolist() == ["'=cmd.csv"]
+
+
+def test_a_pipe_among_the_files_neither_blocks_nor_empties_the_table(home: Home) -> None:
+    signals(home, "2025-03-01;BE;4415;ROME;H2206;1;12;comité;bois;2026-03-01")
+    ingest(home, IngestParams(), ["signals"])
+    os.mkfifo(home.raw / "signals" / "more.csv")
+    with pytest.raises(InputError, match="is a pipe"):
+        ingest(home, IngestParams(), ["signals"])
+    assert len(read_table(home.lake, CONTRACT["signals"])) == 1
