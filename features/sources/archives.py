@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import cast
 import pandas as pd
 
 from features.errors import InputError
-from features.sources.files import WORKBOOK, ZIP, opened
+from features.sources.files import DAMAGED, WORKBOOK, ZIP, opened
 from features.sources.grid import Layout, plain, table_in
 from features.sources.publication import day_in_name
 from features.sources.records import records_of
@@ -57,7 +56,7 @@ def _unfolding(path: Path) -> Iterator[zipfile.ZipFile]:
             with zipfile.ZipFile(stream) as archive:
                 _refuse_unsafe(archive.infolist(), size, path)
                 yield archive
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, zlib.error) as fault:
+        except DAMAGED as fault:
             raise InputError(f"{path}: cannot be opened as an archive, or is damaged ({fault}); download it again.") from fault
 
 

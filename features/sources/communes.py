@@ -35,7 +35,7 @@ _PUT_ONLINE = re.compile(r"Mise en ligne le (\d{2})/(\d{2})/(\d{4})")
 
 def read_communes(paths: Sequence[Path], publication: PublicationParams) -> Checked:
     """Read lists of communes. One row per commune of France and edition."""
-    none = pd.DataFrame(columns=[*LAYOUT.columns, "day"], dtype="str")
+    none = pd.DataFrame(columns=[*LAYOUT.columns, "file", "line", "reason", "day"], dtype="str")
     rows = pd.concat([none, *each(paths, _read_dated)], ignore_index=True)
     return COMMUNES.parse(rows.assign(known_from=dated(rows["day"], publication)), COMMUNES.name)
 

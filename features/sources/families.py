@@ -54,7 +54,7 @@ def read_families(paths: Sequence[Path], publication: PublicationParams) -> Chec
 
 
 def _grains(lines: pd.DataFrame) -> pd.DataFrame:
-    """Take the grains of a line apart. One row per family, on the first line that names it."""
+    """Take the grains of a line apart. One row per family, on the first line that names it, and per wrong line."""
     parts = []
     for grain, wider in zip(_GRAINS, ("", *_GRAINS), strict=False):
         family, parent = lines[f"family_{grain}"], lines[f"family_{wider}"] if wider else ""
@@ -62,7 +62,8 @@ def _grains(lines: pd.DataFrame) -> pd.DataFrame:
         part = lines.assign(nomenclature="FAP2021", family=family, title=title, parent=parent)
         parts.append(part[(part["family"] != part["parent"]) & (part["reason"] == "")] if wider else part)
     every = pd.concat(parts)
-    return every.drop_duplicates(["file", "family", "title", "parent", "reason"])
+    again = every.duplicated(["file", "family", "title", "parent"]) & (every["reason"] == "")
+    return every[~again]
 
 
 def read_occupation_families(paths: Sequence[Path], publication: PublicationParams) -> Checked:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import codecs
 import io
+import lzma
 import os
 import stat
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +28,11 @@ _BLOCK = 1 << 20
 _FOLDED_FREELY = 64 * 1024**2  # a bomb smaller than this does no harm
 _LARGEST_RATIO = 250  # real deliveries unfold to 5 to 50 times their size; a bomb to a thousand
 WORKBOOK, PARQUET, JSON, XML, CSV = "an Excel workbook (or a zip)", "Parquet", "JSON", "XML", "CSV"
+# What a damaged, locked or oddly packed archive makes its library raise, beside the errors of a file.
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(NotImplementedError, RuntimeError, EOFError, ValueError),
+)
 ZIP = b"PK\x03\x04"
 _KNOWN_BY = (
     (WORKBOOK, (ZIP, b"\xd0\xcf\x11\xe0")),

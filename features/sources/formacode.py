@@ -29,7 +29,7 @@ _FEWEST, _MOST = 4, 15
 
 def read_formacodes(paths: Sequence[Path], publication: PublicationParams) -> Checked:
     """Read editions of the list. One row per code, whatever its facet."""
-    none = pd.DataFrame(columns=[*_PLACES, "day"], dtype="str")
+    none = pd.DataFrame(columns=[*_PLACES, "file", "line", "reason", "day"], dtype="str")
     rows = pd.concat([none, *each(paths, _read_edition)], ignore_index=True)
     parted = rows["field"].str.extract(r"^(\d{3}) +(.*)$")
     named = rows.assign(
@@ -46,11 +46,17 @@ def read_formacodes(paths: Sequence[Path], publication: PublicationParams) -> Ch
 def _read_edition(path: Path) -> pd.DataFrame:
     """Read one edition as texts. One row per line."""
     records = read_records(path, ";", CSV)
-    whole = ((line, fields + [""] * (_MOST - len(fields) if _is_line(fields) else 0)) for line, fields in records)
+    cut = ((line, _without_spare(fields)) for line, fields in records)
+    whole = ((line, fields + [""] * (_MOST - len(fields) if _is_line(fields) else 0)) for line, fields in cut)
     rows = frame_of(whole, _PLACES, _MOST, path)
     if (rows["reason"] != "").all():
         raise InputError(f"{path}: is not the table that is read here. {EXAMPLE}")
     return rows.assign(day=day_in_name(path))
+
+
+def _without_spare(fields: list[str]) -> list[str]:
+    """Leave away the empty fields that a spreadsheet puts behind the others."""
+    return fields if any(fields[_MOST:]) else fields[:_MOST]
 
 
 def _is_line(fields: list[str]) -> bool:
@@ -68,5 +74,5 @@ def _codes(cells: pd.Series[str]) -> pd.Series[str]:
 
 
 def holds_formacodes(top: Top) -> bool:
-    """Say whether the first rows of a file are lines of the list."""
-    return any(sheet and all(_is_line(cells) for cells in sheet) for sheet in top.sheets)
+    """Say whether the first rows of a file are lines of the list, but for a wrong one here and there."""
+    return any(2 * sum(_is_line(_without_spare(cells)) for cells in sheet) > len(sheet) for sheet in top.sheets)

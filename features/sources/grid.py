@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.errors import InputError
-from features.sources.files import CSV, JSON, WORKBOOK, ZIP, opened
+from features.sources.files import CSV, DAMAGED, JSON, WORKBOOK, ZIP, opened
 from features.sources.records import Record, escaped, read_records
 from features.sources.workbooks import WORKBOOKS, sheets_of
 
@@ -121,7 +121,7 @@ def parts_of(stream: BufferedReader, path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(stream) as archive:
             return tuple(archive.namelist())
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as fault:
+    except DAMAGED as fault:
         raise InputError(f"{path}: cannot be opened as an archive; download it again.") from fault
 
 

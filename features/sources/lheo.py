@@ -196,17 +196,21 @@ def _stream(export: _Export, stream: _Metered) -> None:
         elif element.tag.endswith(RESUME):
             export.add(flatten_resume(element))
         stream.pending = 0
-        _forget(element)
+        _forget(element, export)
     export.exported = _latest(export.exported, list(_export_dates(events.root)))
     export.updated = _latest(export.updated, [events.root.get("datemaj", "")])
 
 
-def _forget(element: Element) -> None:
-    """Empty an element that was read, and drop its like before it; the extras of the document stay."""
+def _forget(element: Element, export: _Export) -> None:
+    """Empty an element that was read, and drop all that stands before it, once it has told its dates."""
     element.clear()
-    parent, before = element.getparent(), element.getprevious()
-    if parent is not None and before is not None and before.tag == element.tag:
-        parent.remove(before)
+    if next(element.iterancestors(*_READ), None) is not None:
+        return  # what stands around it is still being read
+    for node in (element, *element.iterancestors()):
+        parent = node.getparent()
+        if parent is not None and node.getprevious() is not None:
+            export.exported = _latest(export.exported, list(_export_dates(parent)))
+            del parent[: parent.index(node)]
 
 
 def _export_dates(root: Element) -> Iterator[str]:

@@ -72,5 +72,5 @@ def _territory_of(rows: pd.DataFrame) -> pd.Series[str]:
     """Type the code of the scale that a row is on; a région may be written as a number, ``1.0`` for ``R01``. Same rows."""
     scale = rows["scale"].str.lower().str[:3]
     numbers = rows["department"].where(scale == "dep", rows["region"])
-    codes = numbers.str.replace(r"\.0$", "", regex=True).str.upper().str.zfill(2)
+    codes = numbers.str.replace(r"[.,]0$", "", regex=True).str.upper().str.zfill(2)
     return scale.map(_SCALES).fillna("") + codes.where(scale != "nat", "")

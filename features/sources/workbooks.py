@@ -18,7 +18,7 @@ from lxml import etree
 from python_calamine import CalamineError, CalamineWorkbook
 
 from features.errors import InputError
-from features.sources.files import ZIP
+from features.sources.files import DAMAGED, ZIP
 from features.sources.records import Record
 
 WORKBOOKS = (ZIP, b"\xd0\xcf\x11\xe0")
@@ -44,7 +44,7 @@ def sheets_of(stream: BufferedReader, path: Path) -> Iterator[Iterable[Record]]:
                 for line, row in enumerate(rows, 1)
                 if row.count("") != len(row)
             )
-    except (CalamineError, zipfile.BadZipFile, NotImplementedError, EOFError, etree.XMLSyntaxError) as fault:
+    except (CalamineError, *DAMAGED, etree.XMLSyntaxError) as fault:
         raise InputError(f"{path}: cannot be opened as a workbook; download it again.") from fault
 
 
