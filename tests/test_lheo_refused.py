@@ -1,6 +1,7 @@
 """What is no catalogue, or no session: one clear error, or a row set aside with its line and a reason."""
 
 import gzip
+import resource
 
 import pytest
 from hypothesis import given, settings
@@ -127,6 +128,25 @@ def test_a_number_that_says_two_things_is_kept_for_neither(tmp_path):
     resumes = [resume(session(""), number="R1"), resume(session(""), number="R1", commune="67180"), resume(session(""))]
     checked = read_catalogue([write(tmp_path, index(*resumes))])
     assert (checked.kept["session"].tolist(), len(checked.rejected)) == (["AF_SE"], 2)
+
+
+@pytest.mark.parametrize("around", ["{}", "<offres>{}</offres>", "<liens>{}</liens>"])
+def test_what_stands_between_formations_fills_no_memory(tmp_path, around):
+    path = tmp_path / "catalogue_2026-03-31.xml.gz"
+    between = GOOD_ONE + around.format("<lien/>" * 100_000)
+    with gzip.open(path, "wt", compresslevel=1) as file:
+        file.write(f"<lheo>{between * 40}</lheo>")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    checked = read_catalogue([path])
+    assert (len(checked.kept), checked.duplicates) == (1, 39)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+def test_an_export_date_that_was_passed_is_not_forgotten(tmp_path):
+    extras = '<extras info="a"><extra info="date-export">20260228</extra></extras>'
+    content = f"<lheo>{extras}<offres>{GOOD_ONE * 2}</offres><offres>{GOOD_ONE}</offres></lheo>"
+    kept = read_catalogue([write(tmp_path, content, "catalogue.xml")]).kept
+    assert kept["known_from"].dt.strftime("%Y-%m-%d").tolist() == ["2026-02-28"]
 
 
 @pytest.mark.parametrize("gap", [0, 65_000, 65_533, 65_534, 65_535, 70_000, 200_000])

@@ -185,7 +185,7 @@ def test_an_edition_to_come_loads_with_its_families_columns_and_seventh_cause(tm
         "Lien formation-emploi;Intensité d'embauche;Manque de main d'oeuvre disponible;Conditions de travail;"
         "Non-durabilité de l’emploi;Tension"
     )
-    text = in_lines([head, "2024;DEP;67;44;A0X41;5;1;3;2;1;4;5;2;0,25", "2024;REG;;44;A0X40a;4;1;3;2;1;4;5;2;-0,5"])
+    text = in_lines([head, "2024;DEP;67;44;A0X41;5;1;3;2;1;4;5;2;0,25", "2024;REG;;44,0;A0X40a;4;1;3;2;1;4;5;2;-0,5"])
     for content in (text.encode(), text.encode("cp1252"), text.encode("utf-16")):
         kept = read_tension([write(tmp_path / "next.csv", content)]).kept
         assert kept["nomenclature"].tolist() == ["FAP2021", "FAP2021"]

@@ -308,6 +308,15 @@ def test_the_facets_of_the_formacode_stand_apart_from_its_subjects(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("spare", ["", ";;;;;"])
+def test_a_wrong_line_of_the_formacode_is_set_aside_and_hides_neither_the_list_nor_its_line(tmp_path, spare):
+    lines = [*FORMACODE.splitlines(), "no line of it"]
+    path = write(tmp_path, "\n".join(line + spare for line in lines), "formacode.csv")
+    checked = formacode.read_formacodes([path], DATES)
+    assert (formacode.holds_formacodes(top_of(path)), len(checked.kept)) == (True, 3)
+    assert checked.rejected["line"].map(str).tolist() == ["4"]
+
+
 def passage(folder: Path, rows: Sequence[Sequence[str]], name: str = "passage.xlsx") -> Path:
     book = xlsxwriter.Workbook(folder / name)
     book.add_worksheet("Titre").write(0, 0, "FAP - 2009")
@@ -367,6 +376,14 @@ def test_families_have_titles_and_parents_in_both_nomenclatures(tmp_path):
     ]
 
 
+def test_every_wrong_line_of_the_families_counts_though_several_are_wrong_alike(tmp_path):
+    lines = FAP_2021.splitlines()
+    short = [line.rpartition(";")[0] for line in lines[1:]]
+    checked = families.read_families([write(tmp_path, "\n".join([*lines, *short]), "fap2021.csv")], DATES)
+    assert checked.rejected["line"].tolist() == [4, 5]
+    assert len(checked.kept) == 5
+
+
 def test_communes_are_typed_and_known_from_the_day_above_the_table(tmp_path):
     rows = read(tmp_path, "communes").kept
     assert rows[["commune", "zone", "department", "region"]].to_numpy().tolist() == [
@@ -378,6 +395,8 @@ def test_communes_are_typed_and_known_from_the_day_above_the_table(tmp_path):
     later = communes.read_communes([write(tmp_path, headed_by, "communes.csv")], DATES).kept
     assert set(later["known_from"]) == {pd.Timestamp("2023-04-19")}
     assert len(later) == 3
+    short = write(tmp_path, INSEE + "01001;Abergement\n", "short.csv")
+    assert communes.read_communes([short], DATES).rejected["line"].map(str).tolist() == ["5"]
 
 
 # Laws ---------------------------------------------------------------------------------------------------------------
