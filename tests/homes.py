@@ -9,8 +9,7 @@ import pandas as pd
 
 from needs.home import Home
 from needs.params import load_params
-from needs.run.door import Door
-from needs.run.ingest import ingest
+from needs.run.ingest import door_of, ingest
 from needs.run.pipeline import Inputs, gather
 from needs.store.lake import read_tables
 
@@ -27,6 +26,5 @@ def copy_home(home: Home, to: Path) -> Home:
 def gathered(home: Home, *, settings: tuple[str, ...] = ()) -> Inputs:
     """Ingest a home and gather its inputs, as the nightly job does."""
     params = load_params(home.params, settings)
-    arrivals = ingest(home, params.ingest)
-    door = Door({arrival.source: arrival.rejected for arrival in arrivals if arrival.rejected}, home.simulated)
+    door = door_of(home, ingest(home, params.ingest))
     return gather(read_tables(home.lake), pd.Timestamp(AS_OF), params, door)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from homes import copy_home
+from homes import copy_home, gathered
 from pandas.testing import assert_frame_equal
 
 from features.contracts import fingerprint
@@ -22,6 +22,8 @@ from needs.home import Home
 from needs.params import IngestParams
 from needs.privacy import pseudonym
 from needs.run.ingest import ingest
+from needs.run.pipeline import compute
+from needs.show.messages import say
 from needs.store.lake import read_manifest, read_table
 
 SIGNALS = ";".join(SOURCES["signals"].contract.headers) + "\n"
@@ -38,6 +40,10 @@ def signals(home: Home, *rows: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(SIGNALS + "\n".join(rows), encoding="utf-8")
     return path
+
+
+def run_digest(home: Home) -> list[str]:
+    return list(compute(gathered(home))["digest"]["message"])
 
 
 @pytest.fixture
@@ -127,6 +133,8 @@ def test_unknown_codes_are_listed_with_their_volume_and_cost_no_row(home: Home) 
     assert (arrival.kept, arrival.rejected) == (5, 0)
     codes = read_table(home.lake, CONTRACT["signals"])["code"]
     assert sorted(codes) == ["99999", "A1101", "Z9999", "Z9999", "commerce"], "a leaf of ROME 4 counts in its parent"
+    told = run_digest(home)
+    assert any("2 codes de la source" in message and "avis des territoires" in message for message in told)
     signals(home, row.format("ROME", "A1101", "a"))
     ingest(home, IngestParams(), ["signals"])
     assert not (home.unknown / "signals.csv").exists()
@@ -146,3 +154,8 @@ def test_a_pipe_among_the_files_neither_blocks_nor_empties_the_table(home: Home)
     with pytest.raises(InputError, match="is a pipe"):
         ingest(home, IngestParams(), ["signals"])
     assert len(read_table(home.lake, CONTRACT["signals"])) == 1
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_source_has_a_name_that_a_planner_reads(language: str) -> None:
+    assert all(say(f"source_{name}", language) for name in SOURCES)

@@ -207,8 +207,12 @@ def _forget(element: Element, export: _Export) -> None:
     if next(element.iterancestors(*_READ), None) is not None:
         return  # what stands around it is still being read
     for node in (element, *element.iterancestors()):
-        parent = node.getparent()
-        if parent is not None and node.getprevious() is not None:
+        parent, before = node.getparent(), node.getprevious()
+        if parent is None or before is None:
+            continue
+        if before.tag == element.tag and before.getprevious() is None:
+            parent.remove(before)  # it was read, and is empty
+        else:
             export.exported = _latest(export.exported, list(_export_dates(parent)))
             del parent[: parent.index(node)]
 

@@ -69,13 +69,15 @@ def _sources(digested: Digested) -> Iterator[Line]:
         yield "warning", "sources.stale", {"days": digested.stale_days}, digested.stale_days
     for source, count in sorted(digested.door.rejected.items()):
         yield "warning", "sources.rejected", {"source": source, "count": count}, count
+    for source, count in sorted(digested.door.unknown.items()):
+        yield "warning", "sources.unknown", {"source": source, "count": count}, count
     for name in ("offers", "bmo", "catalogue", "jobseekers", "trainings", "employment", "purchases", "sessions"):
         if getattr(digested.known, name).empty:
             yield "warning", "sources.missing", {"source": name}, 0.0
     offers = last_versions(digested.known.offers)
     if count := int(offers.loc[offers["border"].notna(), "positions"].sum()):
         yield "info", "sources.border", {"count": count}, count
-    for name in ("projections", "signals", "overrides"):
+    for name in ("projections", "tension", "market", "insertion", "signals", "overrides"):
         if count := _unused(digested.known, name):
             yield "warning", "sources.unused", {"source": name, "count": count}, count
     if count := len(digested.features.crosswalks.corrections):

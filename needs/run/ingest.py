@@ -19,6 +19,7 @@ from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import IngestParams
 from needs.privacy import hold_key, load_key, pseudonymise
+from needs.run.door import Door
 from needs.run.progress import counted
 from needs.show.figures import safe_cell
 from needs.store.lake import read_manifest, write_table
@@ -64,6 +65,15 @@ def ingest(home: Home, params: IngestParams, only: Sequence[str] = ()) -> list[A
     if faults:
         raise InputError(*faults)
     return arrivals
+
+
+def door_of(home: Home, arrivals: Sequence[Arrival]) -> Door:
+    """Say what the door has to say of what arrived in a home."""
+    return Door(
+        {arrival.source: arrival.rejected for arrival in arrivals if arrival.rejected},
+        home.simulated,
+        {arrival.source: len(arrival.unknown) for arrival in arrivals if len(arrival.unknown)},
+    )
 
 
 def _wanted(only: Sequence[str]) -> list[Source]:

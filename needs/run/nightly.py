@@ -13,8 +13,7 @@ import pandas as pd
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
-from needs.run.door import Door
-from needs.run.ingest import ingest
+from needs.run.ingest import door_of, ingest
 from needs.run.lock import alone
 from needs.run.pipeline import Inputs, compute, gather
 from needs.run.progress import step
@@ -50,7 +49,7 @@ def run_nightly(home: Home, params: Params, as_of: str | None, *, clock: Clock =
     with alone(home):
         engine = open_database(database_url(home, params))
         arrivals = ingest(home, params.ingest)
-        door = Door({arrival.source: arrival.rejected for arrival in arrivals if arrival.rejected}, home.simulated)
+        door = door_of(home, arrivals)
         with step("lake") as rows:
             inputs = gather(read_tables(home.lake), day_of(home, as_of, started), params, door)
             rows |= {"rows known": inputs.tables.rows}

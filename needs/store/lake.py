@@ -38,7 +38,7 @@ def write_table(lake: Path, contract: Contract, frame: pd.DataFrame) -> Manifest
     for department, rows in frame.groupby(where):
         folder = table / edition / f"department={department}"
         folder.mkdir(parents=True)
-        rows.to_parquet(folder / "part.parquet", index=False)
+        rows.to_parquet(folder / "part.parquet", index=False, compression="zstd")
     manifest = Manifest(contract.name, len(frame), sha256, _newest(contract, frame))
     table.mkdir(parents=True, exist_ok=True)
     (table / f".{MANIFEST}").write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
