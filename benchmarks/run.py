@@ -1,6 +1,7 @@
 """Run every ``bench_*.py`` beside this file and print its figures beside their bounds.
 
-A benchmark is a module with one public function, ``measure() -> list[Figure]``. Exits 1 when a bound is not kept.
+A benchmark is a module with one public function, ``measure() -> Iterable[Figure]``. Exits 1 when a bound is not kept.
+``python benchmarks/run.py fuzz bmo`` runs some of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ LINE = "{:<14}{:<44}{:>12}  {:<14}{}"
 def main() -> int:
     missed = 0
     print(LINE.format("benchmark", "figure", "value", "bound", ""), flush=True)
-    for name in sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py")):
+    found = sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py"))
+    for name in [name for name in found if name.removeprefix("bench_") in sys.argv[1:] or not sys.argv[1:]]:
         for figure in importlib.import_module(name).measure():
             print(LINE.format(name.removeprefix("bench_"), *cells(figure)).rstrip(), flush=True)
             missed += not figure.kept

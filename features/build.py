@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from features import facts
 from features.contracts import GradeLimits
 from features.courses import CourseParams, list_courses
 from features.crosswalks import Crosswalks, build_crosswalks
@@ -15,6 +14,7 @@ from features.options import list_options
 from features.outcomes import OutcomeParams, count_outcomes, follow_exits, pool_rates
 from features.params import Section, param
 from features.people import list_people
+from features.places import own_or_shipped
 from features.publics import PublicParams
 from features.supply import SupplyParams, available_people, count_under_way, eligible_people, latest_people, seat_chain
 from features.tables import Tables
@@ -74,7 +74,7 @@ class Features:
 def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -> Features:
     """Build every feature from what was known at ``as_of``; nothing dated after it changes one."""
     known = tables.known_at(as_of)
-    communes = known.territories if len(known.territories) else facts.communes()
+    communes = own_or_shipped(known.territories)
     crosswalks = crosswalks_of(known, as_of)
     positions = count_positions(known.offers, communes, as_of, params.demand)
     coverage = estimate_coverage(positions, known.bmo, params.demand)

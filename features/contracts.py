@@ -22,6 +22,7 @@ from features.cells import typed
 from features.vocabulary import InputError
 
 # How the reason begins that lists a code outside its nomenclature: no fault of the file, so it uses no reject budget.
+_FILES_NAMED = 3
 UNKNOWN_CODE = "unknown occupation code"
 
 
@@ -153,7 +154,9 @@ class Contract:
             reasons = _add_reason(reasons, wrong & blank, f"{named} is missing; it holds {column.expected}")
             reasons = _add_reason(reasons, wrong & ~blank, f"{named} is not {column.expected}")
             if column.kind != "text" and _is_another_shape(columns[column.name], blank):
-                faults.append(f"{source}: column '{named}' never holds {column.expected}.")
+                faults.append(
+                    f"{_files_of(rows) or source}: column '{named}' never holds {column.expected}{_hint(column, rows)}."
+                )
         if faults:
             raise InputError(*faults)
         return pd.DataFrame(columns, index=rows.index), reasons
@@ -249,6 +252,20 @@ def _neighbours(frame: pd.DataFrame, key: list[str]) -> Iterator[tuple[pd.Series
 def _alike(before: pd.Series, after: pd.Series) -> NDArray[np.bool_]:
     alike: NDArray[np.bool_] = ((before == after).fillna(False) | (before.isna() & after.isna())).to_numpy(dtype=bool)
     return alike
+
+
+def _files_of(rows: pd.DataFrame) -> str:
+    """Name the files that rows came from, a few at the most."""
+    names = list(dict.fromkeys(rows["file"])) if "file" in rows else []
+    return ", ".join(names[:_FILES_NAMED]) + (f" and {len(names) - _FILES_NAMED} more" if len(names) > _FILES_NAMED else "")
+
+
+def _hint(column: Column, rows: pd.DataFrame) -> str:
+    """Say what a spreadsheet makes of days: 31/03/2025, or the number 45747."""
+    if column.kind != "date" or column.name not in rows:
+        return ""
+    looks = rows[column.name].astype("str").str.fullmatch(r"\s*(?:\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|[34]\d{4})(?: .*)?\s*")
+    return "; a spreadsheet has rewritten its days: write them as 2025-03-31" if looks.fillna(False).any() else ""
 
 
 def _add_reason(reasons: pd.Series[str], wrong: pd.Series[bool], reason: str) -> pd.Series[str]:

@@ -11,10 +11,16 @@ from functools import partial
 
 import pandas as pd
 
+from features import facts
 from features.cells import each_distinct
 from features.contracts import Checked, Contract
 
 _HERE_ONLY = ("offers", "jobseekers")
+
+
+def own_or_shipped(territories: pd.DataFrame) -> pd.DataFrame:
+    """Give the communes of the Region: its own grouping where there is one, else the one shipped. One row per commune."""
+    return territories if len(territories) else facts.communes()
 
 
 def place(checked: Checked, contract: Contract, communes: pd.DataFrame) -> Checked:

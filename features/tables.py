@@ -52,6 +52,14 @@ OFFERS = Contract(
     volume="positions",
     period="created",
 )
+SMALLEST_PUBLISHED = 5  # what is less is a statistical secret, so a smaller number is none of the publisher's
+_SURVEYED = ("projects", "difficult", "seasonal")
+
+
+def _neither_given_nor_secret(count: str) -> Rule:
+    return Rule(f"{count} is neither given nor secret (*)", lambda t: t[count].isna() & ~t[f"{count}_secret"])
+
+
 BMO = Contract(
     "bmo",
     "the recruitment projects of one family in one bassin × département and survey year",
@@ -62,15 +70,14 @@ BMO = Contract(
         Column("territory", noun=BASSIN, nullable=False),
         Column("department", noun=DEPARTMENT, nullable=False),
         Column("region", noun=REGION_CODE, nullable=False),
-        Column("projects", "number", low=0),
-        Column("difficult", "number", low=0),
-        Column("seasonal", "number", low=0),
+        *(Column(count, "number", low=SMALLEST_PUBLISHED) for count in _SURVEYED),
         Column("projects_secret", "flag", nullable=False),
         Column("difficult_secret", "flag", nullable=False),
         Column("seasonal_secret", "flag", nullable=False),
         Column("known_from", "date", nullable=False),
     ),
     ("year", "family", "territory", "department"),
+    rules=tuple(_neither_given_nor_secret(count) for count in _SURVEYED),
     volume="projects",
     sums=("difficult", "seasonal"),
     period="year",

@@ -95,7 +95,7 @@ def _try(finding: Callable[[], str]) -> Finding:
 def _files(home: Home) -> Iterator[Finding]:
     """Look at what each source holds."""
     from features.sources import SOURCES
-    from needs.run.ingest import raw_files
+    from needs.run.ingest import raw_files, unread
     from needs.show.figures import many
 
     for name, source in SOURCES.items():
@@ -110,3 +110,5 @@ def _files(home: Home) -> Iterator[Finding]:
         else:
             state = "missing" if name in ESSENTIAL else "absent"
             yield Finding(state, f"{name}: no file in {folder} ({source.contract.row})")
+    for path in unread(home):
+        yield Finding("unread", f"{path}: is in no folder of a source")

@@ -114,6 +114,13 @@ def test_old_families_and_wrong_rows(tmp_path):
     assert checked.rejected["line"].tolist() == [3]
 
 
+@pytest.mark.parametrize("projects", ["0", "4", "", "#N/A", "nan"])
+def test_a_count_that_the_publisher_never_gives_is_a_wrong_row(tmp_path, projects):
+    wrong = [*ROW[:7], projects, ROW[8]]
+    checked = read(workbook(tmp_path / "b.xlsx", [HEADERS, ROW, wrong]))
+    assert checked.rejected["line"].tolist() == [3]
+
+
 def test_an_unknown_family_or_bassin_costs_no_row_and_is_listed_with_its_volume(tmp_path):
     strange = [["2026", "Z9Z99", *ROW[2:]], ["2026", "Z9Z99", "", "4499", *ROW[4:]], ROW]
     checked = take_in(read(workbook(tmp_path / "b.xlsx", [HEADERS, *strange])), BMO, HERE)

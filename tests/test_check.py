@@ -75,6 +75,13 @@ def test_the_command_ends_with_two_when_a_file_may_not_be_used(tmp_path):
     assert not (tmp_path / "var").exists(), "nothing is loaded, and nothing is written"
 
 
+def test_a_grouping_of_communes_is_told_and_columns_that_hold_nothing_are_named(tmp_path):
+    headers = ";".join(SOURCES["territories"].contract.headers)
+    told_of, _ = told(tmp_path, "territories", f"{headers}\n67482;Strasbourg;67;4441;4411;;MR01;48.5;7.7;280000\n")
+    assert line(told_of, "sums") == "population 280,000"
+    assert line(told_of, "empty") == "columns that hold nothing: epci"
+
+
 @real
 @pytest.mark.parametrize(
     ("source", "file", "words"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +156,69 @@ def test_a_pipe_among_the_files_neither_blocks_nor_empties_the_table(home: Home)
     with pytest.raises(InputError, match="is a pipe"):
         ingest(home, IngestParams(), ["signals"])
     assert len(read_table(home.lake, CONTRACT["signals"])) == 1
+
+
+TERRITORIES = ";".join(SOURCES["territories"].contract.headers) + "\n"
+
+
+@pytest.mark.parametrize("rows", ["67482;Strasbourg;67;4441;4411;;MR01;48°35;7.7;280000\n", ""])
+def test_a_refused_grouping_of_communes_stops_everything_before_any_row_lies_outside(home: Home, rows: str) -> None:
+    before = state(home)
+    (home.raw / "territories").mkdir(exist_ok=True)
+    (home.raw / "territories" / "t.csv").write_text(TERRITORIES + rows, encoding="utf-8")
+    with pytest.raises(InputError):
+        ingest(home, IngestParams())
+    assert state(home) == before
+
+
+def test_files_without_a_row_never_empty_a_table_but_removing_them_does(home: Home) -> None:
+    path = signals(home, "2025-03-01;BE;4415;ROME;H2206;1;12;comité;bois;2026-03-01")
+    ingest(home, IngestParams(), ["signals"])
+    signals(home)
+    with pytest.raises(InputError, match="its files hold no row, and the lake holds 1"):
+        ingest(home, IngestParams(), ["signals"])
+    assert len(read_table(home.lake, CONTRACT["signals"])) == 1
+    for other in path.parent.iterdir():
+        other.unlink()
+    ingest(home, IngestParams(), ["signals"])
+    assert read_table(home.lake, CONTRACT["signals"]).empty
+
+
+def test_a_table_that_loses_most_of_its_rows_and_a_folder_nobody_reads_are_told(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = sorted(home.raw.glob("trainings/*.csv"))[-1]
+    kept = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for other in home.raw.glob("trainings/*.csv"):
+        other.unlink()
+    path.write_text("".join(kept[:20]), encoding="utf-8")
+    (home.raw / "signal").mkdir()
+    with caplog.at_level(logging.WARNING):
+        ingest(home, IngestParams(), ["trainings"])
+    assert "is a file cut short or missing?" in caplog.text
+    assert f"{home.raw / 'signal'}: is read by nothing" in caplog.text
+
+
+def test_a_link_that_leaves_one_folder_stops_that_source_only(home: Home) -> None:
+    signals(home, "2025-03-01;BE;4415;ROME;H2206;1;12;comité;bois;2026-03-01")
+    (home.raw / "bmo" / "loop.xlsx").symlink_to("loop.xlsx")
+    before = read_manifest(home.lake, CONTRACT["bmo"])
+    with pytest.raises(InputError, match="is a link that leaves"):
+        ingest(home, IngestParams())
+    assert read_table(home.lake, CONTRACT["signals"])["code"].tolist() == ["H2206"]
+    assert read_manifest(home.lake, CONTRACT["bmo"]) == before
+
+
+def test_a_lake_that_cannot_be_written_is_said_in_words_and_stays(home: Home) -> None:
+    signals(home, "2025-03-01;BE;4415;ROME;H2206;1;12;comité;bois;2026-03-01")
+    before = state(home)
+    shutil.rmtree(home.unknown, ignore_errors=True)
+    shutil.rmtree(home.rejected, ignore_errors=True)
+    home.rejected.write_text("a file where a folder should be", encoding="utf-8")
+    signals(home, "2025;BE")
+    with pytest.raises(InputError, match="cannot be written"):
+        ingest(home, IngestParams(reject_budget=1.0), ["signals"])
+    assert state(home) == before
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import logging
+import os
 from datetime import date
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from features.reference_tables import REFERENCES
 from features.sources import SOURCES, files_of
 from features.sources.formats import describe_formats
 from features.sources.ours import read_table
+from features.sources.publication import day_in_name
 from features.sources.records import cut
 from features.tables import CONTRACTS, JOBSEEKERS, PURCHASES, SESSIONS, SIGNALS, TRAININGS
 from features.vocabulary import InputError
@@ -360,3 +362,28 @@ def test_every_source_has_its_contract_and_no_file_gives_its_empty_table():
     for name, source in SOURCES.items():
         assert source.contract.name == name
         assert_frame_equal(source.read([]).kept, source.contract.empty())
+
+
+def test_a_file_of_persons_without_its_header_tells_no_cell(tmp_path):
+    row = ";".join(["P0000042", "2024-01-01", "67482", "67482", *["secret", "secret"] * 10])
+    told = refusal(tmp_path, f"{row}\n{row}\n", JOBSEEKERS)
+    assert not [cell for cell in ("P0000042", "2024-01-01", "67482", "secret") if cell in told]
+
+
+@pytest.mark.parametrize("day", ["31/03/2025", "45747", "31/03/2025 00:00"])
+def test_days_that_a_spreadsheet_rewrote_are_told_with_their_file(tmp_path, day):
+    told = refusal(tmp_path, csv(*(SIGNAL | {"date": day, "code": str(number)} for number in range(4))))
+    assert told.startswith("a.csv: column 'date' never holds")
+    assert "write them as 2025-03-31" in told
+
+
+def test_a_name_that_is_not_utf_8_is_refused_in_words(tmp_path):
+    path = tmp_path / os.fsdecode(b"s\xe9.csv")
+    path.write_text(csv(SIGNAL), encoding="utf-8")
+    with pytest.raises(InputError, match="has a name that is not UTF-8"):
+        read_table([path], SIGNALS)
+
+
+@pytest.mark.parametrize("name", ["m_20230231.csv", "m_2023-13-01.csv", "m.csv"])
+def test_an_impossible_day_in_a_name_is_no_day(name):
+    assert day_in_name(Path(name)) == ""

@@ -174,8 +174,11 @@ def holders_of(path: Path, folder: str) -> list[Source]:
     sources = sources_in(folder)
     if len(sources) == 1:
         return sources
-    state = path.stat() if path.is_file() else None  # what is no file is refused where it is opened
-    top = _top_of(path, (state.st_size, state.st_mtime_ns) if state else (0, 0))
+    try:
+        state = path.stat()
+        top = _top_of(path, (state.st_size, state.st_mtime_ns))
+    except OSError:  # what is no file is refused where it is opened
+        top = top_of(path)
     return [source for source in sources if source.holds(top)]
 
 
@@ -197,7 +200,7 @@ def strangers_in(folder: Path, name: str) -> Iterator[str]:
 def _named(folder: Path, name: str) -> list[Path]:
     found = sorted(path for path in folder.rglob("*") if not path.name.startswith("."))
     home = folder.resolve()
-    leaving = [path for path in found if not path.resolve().is_relative_to(home)]
+    leaving = [path for path in found if _leaves(path, home)]
     if leaving:
         raise InputError(*(f"{path}: is a link that leaves {folder}. Copy the file itself there." for path in leaving))
     patterns = sorted({pattern for source in sources_in(name) for pattern in source.patterns})
@@ -206,3 +209,11 @@ def _named(folder: Path, name: str) -> list[Path]:
     for path in sorted(set(files) - set(named)):
         _LOG.warning("%s: is not read; %s takes %s.", path, name, ", ".join(patterns))
     return named
+
+
+def _leaves(path: Path, home: Path) -> bool:
+    """Say whether a path leads out of its folder; a link that leads to itself leads nowhere."""
+    try:
+        return not path.resolve().is_relative_to(home)
+    except (RuntimeError, OSError):
+        return True

@@ -6,7 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -108,5 +108,6 @@ def _read_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo, inside: Path, la
         stream = cast(io.BufferedReader, io.BufferedReader(cast(io.RawIOBase, packed)))
         if not stream.peek(1):
             raise InputError(f"{inside}: is empty; download the archive again.")
-        rows = table_in([records_of(stream, ";,\t", inside)], layout, inside)
+        with closing(records_of(stream, ";,\t", inside)) as records:
+            rows = table_in([("", records)], layout, inside)
     return rows.assign(file=f"{inside.parent.name}/{inside.name}", named_day=day_in_name(inside))

@@ -89,6 +89,9 @@ def opened(path: Path, *kinds: str) -> Iterator[io.BufferedReader]:
 
 def _refuse_no_file(path: Path) -> None:
     """Refuse folders, pipes and devices before they are opened: opening a pipe may wait for ever."""
+    told = os.fsencode(path).decode("utf-8", "replace")
+    if told != str(path):
+        raise InputError(f"{told}: has a name that is not UTF-8; rename the file.")
     kind = path.stat().st_mode
     if stat.S_ISDIR(kind):
         raise InputError(f"{path}: is a folder, not a file. Give the files in it.")

@@ -24,6 +24,11 @@ from features.sources.workbooks import WORKBOOKS, sheets_of
 
 _HEADER_WITHIN = 20
 _CHUNK = 20_000
+_CHUNK_CELLS = 2_000_000
+_WIDEST = 2000  # columns; real tables have a few dozen
+
+Sheet = tuple[str, Iterable[Record]]
+"""The name of a sheet, empty where a file has one table only, and its rows."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +80,32 @@ def read_grid(path: Path, layout: Layout) -> pd.DataFrame:
     return table_in(_sheets(path), layout, path)
 
 
-def table_in(sheets: Iterable[Iterable[Record]], layout: Layout, path: Path) -> pd.DataFrame:
+def table_in(sheets: Iterable[Sheet], layout: Layout, path: Path) -> pd.DataFrame:
     """Find the one table in the sheets of a file. One row per row under its header, as :func:`read_grid` gives them."""
     nearest: list[str] = []
-    for sheet in sheets:
+    found: tuple[str, pd.DataFrame] | None = None
+    for name, sheet in sheets:
         rows = iter(sheet)
         top = list(islice(rows, _HEADER_WITHIN))
         for place, (_, header) in enumerate(top):
+            _refuse_wide(len(header), path)
             if not layout.missing(header):
+                if found:
+                    raise InputError(
+                        f"{path}: sheets '{found[0]}' and '{name}' both hold the table; put them in files of their own."
+                    )
                 places = _single_places(header, layout, path)
-                return frame_of(chain(top[place + 1 :], rows), places, len(header), path)
+                found = name, frame_of(chain(top[place + 1 :], rows), places, len(header), path)
+                break
             nearest = min(nearest or header, header, key=lambda names: len(layout.missing(names)))
-    raise InputError(*_told_missing(nearest, layout, path))
+    if not found:
+        raise InputError(*_told_missing(nearest, layout, path))
+    return found[1]
+
+
+def _refuse_wide(width: int, path: Path) -> None:
+    if width > _WIDEST:
+        raise InputError(f"{path}: has {width:,} columns, and a table at most {_WIDEST:,}; delete the empty ones.")
 
 
 def _told_missing(header: list[str], layout: Layout, path: Path) -> list[str]:
@@ -113,7 +132,8 @@ def top_of(path: Path) -> Top:
             parts = parts_of(stream, path)
             if "xl/workbook.xml" not in parts:
                 return Top(parts=parts)
-    return Top(tuple(tuple(cells for _, cells in islice(sheet, _HEADER_WITHIN)) for sheet in _sheets(path)))
+    sheets = (islice(sheet, _HEADER_WITHIN) for _, sheet in _sheets(path))
+    return Top(tuple(tuple(cells[:_WIDEST] for _, cells in sheet) for sheet in sheets))
 
 
 def parts_of(stream: BufferedReader, path: Path) -> tuple[str, ...]:
@@ -136,32 +156,45 @@ def _single_places(header: list[str], layout: Layout, path: Path) -> dict[str, i
 
 def frame_of(records: Iterable[Record], places: Mapping[str, int], width: int, path: Path) -> pd.DataFrame:
     """Put records under their columns. One row per record; one that is no row of this table says why."""
-    found = iter(records)
-    parts = [_texts([], places, width)]
-    while chunk := list(islice(found, _CHUNK)):
-        parts.append(_texts(chunk, places, width))
+    _refuse_wide(width, path)
+    found = _judged(records, width)
+    parts = [_texts([], places)]
+    while chunk := list(islice(found, max(1, min(_CHUNK, _CHUNK_CELLS // width)))):
+        parts.append(_texts(chunk, places))
     rows: pd.DataFrame = pa.concat_tables(parts).to_pandas()
     return rows.assign(file=path.name)
 
 
-def _texts(chunk: list[Record], places: Mapping[str, int], width: int) -> pa.Table:
-    """Turn records into columns of texts; those of another width, or not in UTF-8, keep their line and a reason only."""
-    reasons = ["" if len(fields) == width else f"the row has {len(fields)} fields, the header {width}" for _, fields in chunk]
+def _judged(records: Iterable[Record], width: int) -> Iterator[tuple[int, str, list[str]]]:
+    """Give the line of each record, why it is no row of this table, and its fields; those of another width are left."""
     empty = [""] * width
-    sound = [empty if reason else fields for (_, fields), reason in zip(chunk, reasons, strict=True)]
+    for line, fields in records:
+        if len(fields) == width:
+            yield line, "", fields
+        else:
+            yield line, f"the row has {len(fields)} fields, the header {width}", empty
+
+
+def _texts(chunk: list[tuple[int, str, list[str]]], places: Mapping[str, int]) -> pa.Table:
+    """Turn records into columns of texts; those not in UTF-8 keep their line and a reason only."""
+    lines, reasons, sound = ([*part] for part in zip(*chunk, strict=True)) if chunk else ([], [], [])
     if escaped("".join(map("".join, sound))):
         for at in [at for at, fields in enumerate(sound) if escaped("".join(fields))]:
-            sound[at], reasons[at] = empty, "the row is not valid UTF-8"
-    columns = list(zip(*sound, strict=True)) or [()] * width
-    texts = {name: pa.array([cell.strip() for cell in columns[place]], pa.large_string()) for name, place in places.items()}
-    lines = pa.array([line for line, _ in chunk], pa.int64())
-    return pa.table({"line": lines, "reason": pa.array(reasons, pa.large_string()), **texts})
+            sound[at], reasons[at] = [""] * len(sound[at]), "the row is not valid UTF-8"
+    texts = {name: [fields[at].strip() for fields in sound] for name, at in places.items()}
+    return pa.table(
+        {
+            "line": pa.array(lines, pa.int64()),
+            "reason": pa.array(reasons, pa.large_string()),
+            **{name: pa.array(cells, pa.large_string()) for name, cells in texts.items()},
+        }
+    )
 
 
-def _sheets(path: Path) -> Iterator[Iterable[Record]]:
-    """Give the records of each sheet of a workbook, or of the one table of a CSV file."""
+def _sheets(path: Path) -> Iterator[Sheet]:
+    """Give each sheet of a workbook, or the one table of a CSV file."""
     with opened(path, WORKBOOK, CSV) as stream:
         if stream.peek(4)[:4] in WORKBOOKS:
             yield from sheets_of(stream, path)
             return
-    yield read_records(path, ";,\t", WORKBOOK, CSV, JSON)
+    yield "", read_records(path, ";,\t", WORKBOOK, CSV, JSON)

@@ -77,11 +77,11 @@ def _names_of(header: list[str], path: Path, contract: Contract) -> dict[str, in
         mark = "commas" if "," in header[0] else "tabs"
         raise InputError(f"{path}: is separated by {mark}; ours are separated by ';'. {example_of(contract)}")
     spelt = [name.strip().lower() for name in header]
-    twice = sorted({name for name in spelt if name and spelt.count(name) > 1})
-    if twice:
-        raise InputError(*(f"{path}: column '{name[:40]}' comes twice; keep one of them." for name in twice))
     _refuse_other_table(set(spelt), path, contract)
     names = contract.rename_headers(header)
+    twice = sorted({title.strip().lower() for title in names if spelt.count(title.strip().lower()) > 1})
+    if twice:
+        raise InputError(*(f"{path}: column '{name}' comes twice; keep one of them." for name in twice))
     contract.check_shape(list(names.values()), str(path))
     return {names[title]: position for position, title in enumerate(header) if title in names}
 

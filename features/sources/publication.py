@@ -40,9 +40,16 @@ class PublicationParams(Section):
 
 
 def day_in_name(path: Path) -> str:
-    """Read the last day that a file's name holds; empty when it holds none.
+    """Read the last day that a file's name holds; empty when it holds none, like the 31st of February.
 
     >>> day_in_name(Path("catalogue_2025-03-31.xml.gz")), day_in_name(Path("fiches_2024_02_22.zip")), day_in_name(Path("a.xml"))
     ('2025-03-31', '2024-02-22', '')
     """
-    return max(("-".join(found) for found in _DAY.findall(path.name)), default="")
+    return max((day for found in _DAY.findall(path.name) if _exists(day := "-".join(found))), default="")
+
+
+def _exists(day: str) -> bool:
+    try:
+        return bool(date.fromisoformat(day))
+    except ValueError:
+        return False

@@ -8,7 +8,7 @@ import io
 import logging
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from features.errors import InputError
@@ -39,7 +39,7 @@ def read_records(path: Path, separators: str, *kinds: str) -> Iterator[Record]:
         yield from records_of(stream, separators, path)
 
 
-def records_of(stream: io.BufferedReader, separators: str, path: Path) -> Iterator[Record]:
+def records_of(stream: io.BufferedReader, separators: str, path: Path) -> Generator[Record]:
     """Give the records of an open CSV file, as :func:`read_records` does; ``path`` names it where it is refused."""
     encoding = _encoding_of(stream, path)
     stream.seek(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from features.intake import take_in
 from features.sources import SOURCES, Source, files_of, sources_in, strangers_in
 from features.tables import TERRITORIES
 from features.vocabulary import InputError
-from needs.home import Home
+from needs.home import SIMULATED, Home
 from needs.params import IngestParams
 from needs.privacy import hold_key, load_key, pseudonymise
 from needs.run.door import Door
@@ -46,25 +47,48 @@ def ingest(home: Home, params: IngestParams, only: Sequence[str] = ()) -> list[A
     All sources are read before the refusals are told, each with its reason, in one error.
     """
     wanted = _wanted(only)
+    _tell_unread(home)
     faults = [fault for folder in dict.fromkeys(source.folder for source in wanted) for fault in _strangers(home, folder)]
-    found = {source.name: raw_files(home, source) for source in wanted}
-    if not any(found.values()) and not faults:
+    found: dict[str, list[Path]] = {}
+    for source in wanted:
+        with _gathered(faults):
+            found[source.name] = raw_files(home, source)
+    if not (any(found.values()) or faults or only):
         raise InputError(
             f"{home.raw}: there is nothing to read. Drop files into {home.raw}/<source>/ (offers, bmo, catalogue, "
             "jobseekers, trainings…), or draw a simulated region with 'needs demo'."
         )
     if any(files and "person" in SOURCES[name].contract.names for name, files in found.items()):
         hold_key(load_key(create=True), home.key_mark)
-    communes = region_communes(home)
+    communes = region_communes(home, params)
     arrivals: list[Arrival] = []
     for name, files in counted(found.items(), "reading", unit="source", total=len(found)):
-        try:
+        with _gathered(faults):
             arrivals += [_load(home, SOURCES[name], files, communes, params)] if files else _forget(home, SOURCES[name])
-        except InputError as error:
-            faults += error.faults
     if faults:
-        raise InputError(*faults)
+        raise InputError(*dict.fromkeys(faults))
     return arrivals
+
+
+@contextmanager
+def _gathered(faults: list[str]) -> Iterator[None]:
+    """Keep what one source is refused for, so that the others are read all the same."""
+    try:
+        yield
+    except InputError as error:
+        faults += error.faults
+
+
+def unread(home: Home) -> list[Path]:
+    """List what lies in ``data/raw`` where no source reads: a folder of another name, a file beside the folders."""
+    folders = {source.folder for source in SOURCES.values()}
+    found = sorted(home.raw.iterdir()) if home.raw.is_dir() else []
+    return [path for path in found if path.name not in {*folders, SIMULATED} and not path.name.startswith(".")]
+
+
+def _tell_unread(home: Home) -> None:
+    for path in unread(home):
+        log.warning("%s: is read by nothing; put files into %s/<source>/ ('needs doctor' names the sources)", path, home.raw)
 
 
 def door_of(home: Home, arrivals: Sequence[Arrival]) -> Door:
@@ -85,9 +109,12 @@ def _wanted(only: Sequence[str]) -> list[Source]:
     return [source for source in SOURCES.values() if not only or {source.name, source.folder} & set(only)]
 
 
-def _strangers(home: Home, folder: str) -> Iterator[str]:
+def _strangers(home: Home, folder: str) -> list[str]:
+    faults: list[str] = []
     for path in home.folders_of(folder):
-        yield from strangers_in(path, folder)
+        with _gathered(faults):
+            faults += strangers_in(path, folder)
+    return faults
 
 
 def raw_files(home: Home, source: Source) -> list[Path]:
@@ -103,27 +130,63 @@ def _forget(home: Home, source: Source) -> list[Arrival]:
     return []
 
 
-def region_communes(home: Home) -> pd.DataFrame:
-    """Give the communes of the Region: its own grouping where there is one, else the one shipped. One row per commune."""
+def region_communes(home: Home, params: IngestParams) -> pd.DataFrame:
+    """Give the communes of the Region: its own grouping where there is one, else the one shipped. One row per commune.
+
+    A grouping that is refused stops everything: every other row would lie outside the Region.
+    """
     source = SOURCES[TERRITORIES.name]
     files = raw_files(home, source)
-    return source.read(files).kept if files else facts.communes()
+    if not files:
+        return facts.communes()
+    checked = source.read(files, params.publication)
+    _hold_budget(home, source, checked, params)
+    if checked.kept.empty:
+        raise InputError(f"{files[0]}: holds no commune. Fill it, or remove it to use the communes that are shipped.")
+    return checked.kept
 
 
 def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFrame, params: IngestParams) -> Arrival:
     started = time.monotonic()
     checked = take_in(source.read(files, params.publication), source.contract, communes)
-    _write_rows(home.rejected / f"{source.name}.csv", checked.rejected.sort_values(["file", "line"]))
+    with _writing(home):
+        _write_rows(home.rejected / f"{source.name}.csv", checked.rejected.sort_values(["file", "line"]))
     _hold_budget(home, source, checked, params)
     kept = pseudonymise(checked.kept, load_key()) if "person" in checked.kept else checked.kept
-    write_table(home.lake, source.contract, source.contract.sort(kept))
-    _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
+    _hold_size(home, source, checked)
+    with _writing(home):
+        write_table(home.lake, source.contract, source.contract.sort(kept))
+        _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
     counts = (checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
     log.info(
         "read %s: %d rows in, %d kept, %d rejected, %d repeated, %d outside the Region, %.1f s",
         *(source.name, *counts, time.monotonic() - started),
     )
     return Arrival(source.name, *counts, checked.unknown)
+
+
+@contextmanager
+def _writing(home: Home) -> Iterator[None]:
+    """Say in words what keeps the lake from being written, like a full disk."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{home.var}: cannot be written ({error.strerror or error}). What was loaded before stays; mend it and read again."
+        ) from error
+
+
+def _hold_size(home: Home, source: Source, checked: Checked) -> None:
+    """Refuse files without a row where there were some, and warn of a table that loses most of its rows."""
+    manifest = read_manifest(home.lake, source.contract)
+    before = manifest.rows if manifest else 0
+    if before and not checked.read:
+        raise InputError(
+            f"{source.name}: its files hold no row, and the lake holds {before:,}, which stay. Deliver the files again, or "
+            f"remove them from {home.raw / source.folder} to empty the table."
+        )
+    if 2 * len(checked.kept) < before:
+        log.warning("%s: %d rows where there were %d; is a file cut short or missing?", source.name, len(checked.kept), before)
 
 
 def _write_rows(path: Path, rows: pd.DataFrame) -> None:

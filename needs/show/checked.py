@@ -32,7 +32,7 @@ class Told(NamedTuple):
 
 def tell_check(home: Home, source: str, paths: Sequence[Path], params: Params) -> Told:
     """Read files strictly, each by itself, and say what is in them; nothing is loaded."""
-    communes = region_communes(home)
+    communes = region_communes(home, params.ingest)
     told: list[str] = []
     faults: list[str] = []
     for path in paths:
@@ -73,6 +73,7 @@ def _tell_file(path: Path, source: Source, communes: pd.DataFrame, params: Inges
         *_contents(whole.kept if here.outside else here.kept, contract),
         *(_regional(here, contract, communes) if here.outside else []),
         *_secrets(whole.kept),
+        *_empty(whole.kept, contract),
         *_unknown(whole.unknown),
         *_faults(here),
         ("verdict", verdict),
@@ -139,7 +140,7 @@ def _held_in_each_other(kept: pd.DataFrame, contract: Contract) -> pd.Series[str
         parts.append(kept["territory"].str.extract(r"^([A-Z]+)", expand=False).map(_KINDS | {"FR": "France"}))
     if "family" in kept:
         parts.append(kept["family"].str.len().astype("str") + "-character families")
-    if contract[contract.period].kind == "integer" and contract.national:
+    if contract.national and contract.period and contract[contract.period].kind == "integer":
         parts.append(kept[contract.period].astype("str"))
     labels = pd.Series("", index=kept.index, dtype="str")
     for part in parts:
@@ -163,6 +164,14 @@ def _secrets(kept: pd.DataFrame) -> Iterator[Line]:
     hidden = [f"{name.removesuffix('_secret')} {int(kept[name].sum()):,}" for name in names]
     if hidden:
         yield "secrets", ", ".join(hidden) + " (hidden by the publisher: neither zero nor unknown)"
+
+
+def _empty(kept: pd.DataFrame, contract: Contract) -> Iterator[Line]:
+    """Name the columns that hold nothing: one that was renamed, or that this edition lacks."""
+    columns = [column for column in contract.columns if not (column.optional and column.name in ("territory", "department"))]
+    names = [column.header or column.name for column in columns if len(kept) and kept[column.name].isna().all()]
+    if names:
+        yield "empty", f"columns that hold nothing: {', '.join(names)}"
 
 
 def _unknown(unknown: pd.DataFrame) -> Iterator[Line]:

@@ -12,11 +12,11 @@ from features.corrections import LINK
 from features.crosswalks import VIA, Crosswalks, build_crosswalks, links_between
 from features.errors import InputError
 from features.nomenclatures import KINDS, kinds_of, list_codes, nearest_codes
+from features.places import own_or_shipped
 from features.tables import OVERRIDES
 from features.unmapped import carry_measures, list_unmapped
 from needs.home import Home
 from needs.params import Params
-from needs.run.ingest import region_communes
 from needs.show.messages import say
 from needs.store.lake import newest_day, read_table, read_tables
 
@@ -158,7 +158,7 @@ def _sentence(title: str) -> str:
 def _tell_unmapped(home: Home, as_of: pd.Timestamp, language: str) -> str:
     """Say of each measure of the lake how much of it is linked, and which codes are not."""
     known = read_tables(home.lake).known_at(as_of)
-    carried = carry_measures(known, region_communes(home), crosswalks_of(known, as_of))
+    carried = carry_measures(known, own_or_shipped(known.territories), crosswalks_of(known, as_of))
     listed = list_unmapped(carried)
     lines = [say("explain.unmapped_head", language)]
     for measure, moved in carried.items():

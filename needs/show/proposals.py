@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from features import facts
+from features.places import own_or_shipped
 from features.supply import latest_people
-from features.tables import CATALOGUE
+from features.tables import CATALOGUE, TERRITORIES
 from features.training_tables import JOBSEEKERS
 from features.vocabulary import BASSIN, InputError
 from needs.home import Home
 from needs.params import Params
 from needs.privacy import hold_key, load_key, pseudonym
-from needs.run.ingest import region_communes
 from needs.run.nightly import database_url
 from needs.show import figures
 from needs.show.messages import say, tell
@@ -156,7 +156,7 @@ def _courses(own: pd.DataFrame, home: Home, current: Current, language: str) -> 
     """Write each course on a line. One text per course proposed."""
     catalogue = CATALOGUE.known_at(read_table(home.lake, CATALOGUE), current.as_of)
     sessions = catalogue.sort_values("known_from", kind="stable").drop_duplicates("session", keep="last").set_index("session")
-    towns = region_communes(home).set_index("commune")["name"]
+    towns = own_or_shipped(read_table(home.lake, TERRITORIES)).set_index("commune")["name"]
     named = own.assign(
         title=own["session"].map(sessions["title"]).fillna(""),
         town=own["session"].map(sessions["commune"]).map(towns).fillna(""),

@@ -39,12 +39,12 @@ def tell_ingest(home: Home, params: Params, sources: Sequence[str]) -> str:
     told = []
     for arrival in arrivals:
         counts = f"{arrival.kept:,} rows kept, {arrival.rejected:,} wrong, {arrival.duplicates:,} repeated"
-        told.append(f"{arrival.source:<18} {counts}, {arrival.outside:,} outside the Region")
+        told.append(f"{arrival.source:<20} {counts}, {arrival.outside:,} outside the Region")
         told += [f"  wrong rows     {home.rejected / arrival.source}.csv"] if arrival.rejected else []
         told += (
             [f"  unknown codes  {home.unknown / arrival.source}.csv ({len(arrival.unknown)})"] if len(arrival.unknown) else []
         )
-    return "\n".join([*told, f"lake               {home.lake}"])
+    return "\n".join([*told, f"lake                 {home.lake}"])
 
 
 def tell_nightly(home: Home, params: Params, as_of: str | None) -> str:

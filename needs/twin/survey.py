@@ -38,7 +38,7 @@ def survey_years(world: World) -> list[int]:
 def draw_survey(world: World, year: int) -> pd.DataFrame:
     """Ask employers for their projects of a year, seasonal ones included. One row per family and bassin × département.
 
-    Temporary agency work is left out, as in the real survey. Counts are text; 1 to 4 is a secret, ``*``.
+    Temporary agency work is left out, as in the real survey. Counts are text; less than 5 is a secret, ``*``.
     """
     rng = world.rng("survey", str(year))
     counts = _projects(world, year)
@@ -86,7 +86,7 @@ def _named(rows: pd.DataFrame, world: World, year: int) -> pd.DataFrame:
     nomenclature = "FAP2009" if year < _FIRST_FAP_2021 else "FAP2021"
     families = facts.families()
     titles = families[families["nomenclature"] == nomenclature].set_index("family")["title"]
-    text = {name: rows[name].astype("str").mask(rows[name].between(1, _SECRET_BELOW - 1), "*").to_numpy() for name in _COUNTS}
+    text = {name: rows[name].astype("str").mask(rows[name] < _SECRET_BELOW, "*").to_numpy() for name in _COUNTS}
     return pd.DataFrame(
         {
             "annee": year,
@@ -110,7 +110,7 @@ def _elsewhere(rows: pd.DataFrame) -> pd.DataFrame:
     region, region_title, department, department_title, bassin, bassin_title = _ELSEWHERE
     few = rows.drop_duplicates("Code métier BMO").head(5)
     place = {"REG": region, "NOM_REG": region_title, "Dept": department, "NomDept": department_title}
-    return few.assign(**place, BE=int(bassin), NOMBE=bassin_title, met="25", xmet="*", smet="0")
+    return few.assign(**place, BE=int(bassin), NOMBE=bassin_title, met="25", xmet="*", smet="*")
 
 
 def write_survey(rows: pd.DataFrame, year: int, path: Path) -> None:
