@@ -20,7 +20,7 @@ import pandas as pd
 from isal import igzip
 
 from features import facts
-from features.places import place
+from features.intake import take_in
 from features.sources.offers import read_offers
 from features.tables import OFFERS
 from figures import Figure
@@ -111,7 +111,7 @@ def place_of(commune: str, name: str, department: str) -> Json:
 
 def to_lake(path: Path) -> int:
     """Do what the night does with offers: read, check, place, sort, fingerprint, write."""
-    checked = place(read_offers([path]), OFFERS, facts.communes())
+    checked = take_in(read_offers([path]), OFFERS, facts.communes())
     lake = path.parent / "lake"
     write_table(lake, OFFERS, OFFERS.sort(checked.kept))
     manifest = read_manifest(lake, OFFERS)

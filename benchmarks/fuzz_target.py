@@ -20,8 +20,10 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["features"]):
+    from features import facts
     from features.errors import InputError
-    from features.sources import SOURCES
+    from features.intake import take_in
+    from features.sources import SOURCES, holders_of
 
 _OUTSIDE = 0.2
 _BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, IndexError)
@@ -65,11 +67,14 @@ def main(name: str, seconds: str, folder: str) -> None:
     def read(content: bytes) -> None:
         path.write_bytes(content)
         try:
+            holders_of(path, source.folder)
             checked = source.read([path])
+            taken = take_in(checked, source.contract, facts.communes())
         except InputError as error:
             assert str(path) in str(error) or source.name in str(error), "an error that does not say where"  # noqa: PT017
             return
         assert checked.read >= len(checked.kept) + len(checked.rejected)
+        assert taken.read == checked.read
 
     words = Path(folder).parent / f"{name}.dict"
     options = [f"-max_total_time={seconds}", "-max_len=20000", "-timeout=20", "-rss_limit_mb=3000", f"-dict={words}"]

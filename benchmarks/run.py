@@ -19,6 +19,8 @@ def main() -> int:
     missed = 0
     print(LINE.format("benchmark", "figure", "value", "bound", ""), flush=True)
     found = sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py"))
+    if unknown := {name for name in sys.argv[1:] if f"bench_{name}" not in found}:
+        raise SystemExit(f"There is no benchmark {', '.join(sorted(unknown))}.")
     for name in [name for name in found if name.removeprefix("bench_") in sys.argv[1:] or not sys.argv[1:]]:
         for figure in importlib.import_module(name).measure():
             print(LINE.format(name.removeprefix("bench_"), *cells(figure)).rstrip(), flush=True)

@@ -57,8 +57,8 @@ def _kinds_of(column: Column, rows: pd.DataFrame, communes: pd.DataFrame, contra
     return None
 
 
-def _known_codes(communes: pd.DataFrame) -> set[str]:
-    """List every code that a nomenclature at hand holds, after the name of the nomenclature."""
+def _known_codes(communes: pd.DataFrame) -> dict[str, set[str]]:
+    """List the codes that every nomenclature at hand holds."""
     families, departments = facts.families(), facts.departments()
     lists: dict[str, Iterable[str]] = {
         "ROME": facts.occupations()["occupation"],
@@ -69,20 +69,20 @@ def _known_codes(communes: pd.DataFrame) -> set[str]:
         "MR": communes["maison"],
         "D": [*departments["department"], ELSEWHERE],
         "R": departments["region"],
+        **{str(name): rows["family"] for name, rows in families.groupby("nomenclature")},
     }
-    known = {f"{kind}:{code}" for kind, codes in lists.items() for code in set(codes)}
-    return known | set(families["nomenclature"] + ":" + families["family"])
+    return {kind: set(codes) for kind, codes in lists.items()}
 
 
 def _list_unknown(
-    column: Column, codes: pd.Series[str], kinds: pd.Series[str], volume: pd.Series[float], known: set[str]
+    column: Column, codes: pd.Series[str], kinds: pd.Series[str], volume: pd.Series[float], known: dict[str, set[str]]
 ) -> pd.DataFrame:
     """List the codes of one column that their nomenclature does not hold. One row per code and row of the table."""
-    judged = kinds.isin({code.partition(":")[0] for code in known}) & codes.notna()
-    strange = judged & ~(kinds + ":" + codes).isin(known)
-    several = strange & codes.str.contains(_JOINED, regex=False).fillna(False)  # a study may count some families together
-    for at in codes.index[several]:
-        strange[at] = any(f"{kinds[at]}:{part}" not in known for part in codes[at].split(_JOINED))
+    strange = pd.Series(False, index=codes.index)
+    for kind in set(kinds.dropna().unique()) & set(known):
+        strange |= (kinds == kind).fillna(False) & codes.notna() & ~codes.isin(known[kind])
+    for at in codes.index[strange & codes.str.contains(_JOINED, regex=False).fillna(False)]:
+        strange[at] = not set(codes[at].split(_JOINED)) <= known[kinds[at]]  # a study may count some families together
     named = column.header or column.name
     return pd.DataFrame({"column": named, "code": codes[strange], "rows": 1, "volume": volume[strange]})
 

@@ -21,8 +21,8 @@ from features.cells import Column as Column  # what a contract is made of
 from features.cells import typed
 from features.vocabulary import InputError
 
-# How the reason begins that lists a code outside its nomenclature: no fault of the file, so it uses no reject budget.
 _FILES_NAMED = 3
+# How the reason begins that lists a code outside its nomenclature: no fault of the file, so it uses no reject budget.
 UNKNOWN_CODE = "unknown occupation code"
 
 
@@ -71,8 +71,13 @@ class Checked:
         return self.rejected[~self.rejected["reason"].str.startswith(UNKNOWN_CODE)]
 
     def exceeds(self, budget: float) -> bool:
-        """Say whether more than a share of the rows is wrong; repeated rows and those from elsewhere do not count."""
-        return len(self.wrong) > budget * (len(self.kept) + len(self.wrong))
+        """Say whether more than a share of the rows is wrong; repeated rows and codes listed as unknown do not count."""
+        return len(self.wrong) > budget * self.judged
+
+    @property
+    def judged(self) -> int:
+        """The rows of which some may be wrong: those kept, those wrong, and the sound ones of other Regions."""
+        return len(self.kept) + len(self.wrong) + self.outside
 
 
 @dataclass(frozen=True)

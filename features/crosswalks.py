@@ -79,6 +79,13 @@ def build_crosswalks(overrides: pd.DataFrame, as_of: pd.Timestamp, formacodes: I
     return Crosswalks(links.assign(volume=_volumes(links, counts)), _levels(trained, counts), corrections)
 
 
+def hold_corrections(overrides: pd.DataFrame) -> None:
+    """Refuse corrections that could not be applied on some day on which they are in force, before a run meets them."""
+    ours = overrides[overrides["object"] == "crosswalk"]
+    for day in sorted({*ours["known_from"], *(ours["expires"].dropna() + pd.Timedelta(days=1))}):
+        build_crosswalks(ours, day)
+
+
 @cache
 def default_links() -> pd.DataFrame:
     """List the links nobody corrected, but those of occupations to sectors. One row per link; callers never change it."""
@@ -121,9 +128,9 @@ def _linked(
 
 
 def _with_unlisted(links: pd.DataFrame, formacodes: Iterable[str]) -> pd.DataFrame:
-    """Add the field of Formacodes missing from the list: their first three digits. One row per link."""
+    """Add the field of Formacodes missing from the list: their first three digits, where such a field is. One row per link."""
     seen = pd.Series(sorted({*formacodes} - {*facts.formacodes()["formacode"]}), dtype="str")
-    seen = seen[FORMACODE.spelt(seen)]
+    seen = seen[FORMACODE.spelt(seen) & seen.str[:3].isin(facts.sectors()["sector"])]
     fields = pd.DataFrame({"formacode": seen, "sector": seen.str[:3]})
     return pd.concat([links, _linked("FORMACODE", "SECTEUR", fields, 1.0, "prefix")], ignore_index=True)
 

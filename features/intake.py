@@ -16,6 +16,7 @@ from features.contracts import Checked, Contract
 from features.places import place
 
 FRANCE = "FR"
+ACROSS = "R00"  # what the number of a zone d'emploi begins with that lies across régions
 
 
 def take_in(checked: Checked, contract: Contract, communes: pd.DataFrame) -> Checked:
@@ -48,13 +49,13 @@ def _near_areas(communes: pd.DataFrame) -> set[str]:
     listed = facts.departments()
     own = listed[listed["department"].isin(set(communes["department"]))]
     near = {*own["department"], *own["neighbours"].str.split("|").explode()} - {""}
-    return {*near, *listed.loc[listed["department"].isin(near), "region"], *communes["maison"].dropna(), FRANCE}
+    return {*near, *listed.loc[listed["department"].isin(near), "region"], *communes["maison"].dropna(), FRANCE, ACROSS}
 
 
 def _lies_in(frame: pd.DataFrame, areas: set[str]) -> pd.Series[bool]:
     """Look up the narrowest area that a row names: its département, else its territory, else its région.
 
-    A bassin or a zone d'emploi lies in the région that its first two digits number.
+    A bassin or a zone d'emploi lies in the région that its first two digits number; a zone across régions has 00.
     """
     if "department" in frame:
         return frame["department"].isin(areas)

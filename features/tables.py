@@ -262,8 +262,9 @@ class Tables:
 
     @property
     def newest(self) -> pd.Timestamp:
-        """The day on which the newest row of any table became known; the beginning of time when there is none."""
-        days = [getattr(self, c.name)[c.known_from].max() for c in CONTRACTS if c.known_from and len(getattr(self, c.name))]
+        """The day on which the newest row of the Region's own tables became known; the beginning of time without any."""
+        own = [(c, getattr(self, c.name)) for c in CONTRACTS if c.known_from and not c.national]
+        days = [rows[contract.known_from].max() for contract, rows in own if len(rows)]
         return max(days, default=pd.Timestamp.min)
 
     @property

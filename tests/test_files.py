@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from features.sources import SOURCES, strangers_in
 from features.sources.files import CSV
-from features.sources.grid import top_of
-from features.sources.ours import read_table
+from features.sources.grid import Top, nearest, top_of
+from features.sources.ours import read_rows, read_table
 from features.sources.records import read_records
 from features.tables import SIGNALS
 from features.vocabulary import InputError
@@ -35,29 +35,50 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def sheet(cells: str) -> bytes:
-    """Make the smallest workbook that holds these cells."""
-    main, package = (
-        f"http://schemas.openxmlformats.org/{name}" for name in ("spreadsheetml/2006/main", "package/2006/relationships")
+NAMESPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+KINDS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def leads_to(kind: str, *targets: str) -> str:
+    package = "http://schemas.openxmlformats.org/package/2006/relationships"
+    links = (f'<Relationship Id="r{at}" Type="{KINDS}/{kind}" Target="{name}"/>' for at, name in enumerate(targets, 1))
+    return f'<Relationships xmlns="{package}">{"".join(links)}</Relationships>'
+
+
+def sheet(cells: str, *more: str, shared: str = "", hidden: int = 0) -> bytes:
+    """Make the smallest workbook that holds these cells, sheet by sheet, and these shared texts."""
+    sheets = [cells, *more]
+    state = {hidden: 'state="hidden" '}
+    listed = "".join(
+        f'<sheet name="s{at}" {state.get(at, "")}sheetId="{at}" r:id="r{at}"/>' for at in range(1, len(sheets) + 1)
     )
-    kinds = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-
-    def leads_to(kind: str, target: str) -> str:
-        link = f'<Relationship Id="r1" Type="{kinds}/{kind}" Target="{target}"/>'
-        return f'<Relationships xmlns="{package}">{link}</Relationships>'
-
-    book = f'<workbook xmlns="{main}" xmlns:r="{kinds}"><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>'
     parts = {
         "_rels/.rels": leads_to("officeDocument", "xl/workbook.xml"),
-        "xl/workbook.xml": book,
-        "xl/_rels/workbook.xml.rels": leads_to("worksheet", "worksheets/sheet1.xml"),
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>',
+        "xl/workbook.xml": f'<workbook xmlns="{NAMESPACE}" xmlns:r="{KINDS}"><sheets>{listed}</sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": leads_to("worksheet", *(f"worksheets/sheet{at + 1}.xml" for at in range(len(sheets)))),
+        **{
+            f"xl/worksheets/sheet{at}.xml": f'<worksheet xmlns="{NAMESPACE}"><sheetData>{rows}</sheetData></worksheet>'
+            for at, rows in enumerate(sheets, 1)
+        },
+        **({"xl/sharedStrings.xml": f'<sst xmlns="{NAMESPACE}">{shared}</sst>'} if shared else {}),
     }
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    return packed(parts)
+
+
+def packed(parts: dict[str, str]) -> bytes:
+    folded = io.BytesIO()
+    with zipfile.ZipFile(folded, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in parts.items():
             archive.writestr(name, text)
-    return packed.getvalue()
+    return folded.getvalue()
+
+
+def row(*cells: object) -> str:
+    return "<row>" + "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in cells) + "</row>"
+
+
+BMO_HEADER = row("annee", "Code métier BMO", "BE24", "Dept", "REG", "met", "xmet", "smet")
+BMO_ROW = row(2024, "A0Z40", 4401, 67, 44, 10, 5, 5)
 
 
 def refused(name: str, path: Path) -> str:
@@ -131,6 +152,8 @@ def test_a_file_that_is_written_by_another_process_is_refused(tmp_path):
 
 
 FAR = [
+    '<row><c r="A1048576"><v>1</v></c><c r="XFD1"><v>1</v></c></row>',
+    '<row r = "1"><c r = "A1"><v>1</v></c></row><row r = "1048576"><c r = "XFD1048576"><v>1</v></c></row>',
     '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>',
     '<row r="1"><c r=\'A1\'><v>1</v></c></row><row r="1048576"><c s="1" r=\'xfd1048576\'><v>1</v></c></row>',
     '<row r="1048576">' + "<c><v>1</v></c>" * 60 + "</row>" + '<row r="1"><c r="CA1"><v>1</v></c></row>',
@@ -155,32 +178,157 @@ def test_a_workbook_that_unfolds_without_end_is_refused(tmp_path):
 
 def test_a_parquet_file_that_holds_one_row_a_billion_times_is_refused(tmp_path):
     one = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000_000, pa.int8()), pa.array(["x"]))
-    pq.write_table(pa.table(dict.fromkeys(SIGNALS.headers[:1], one)), tmp_path / "a.parquet")
+    pq.write_table(pa.table(dict.fromkeys(SIGNALS.headers, one)), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="far more than a file of its size can hold"):
         read_table([tmp_path / "a.parquet"], SIGNALS)
 
 
 def test_a_field_of_a_gigabyte_is_refused_in_little_memory(tmp_path):
-    """In a process of its own, held to memory that could not hold the field."""
     path = tmp_path / "a.csv"
     with path.open("wb") as file:
         file.write(f'{HEADER}\n"'.encode())
         file.truncate(2**30)  # a sparse file: NUL characters that take no place on the disk
+    assert "NUL" in read_within(400, "signals", path)
+
+
+def read_within(megabytes: int, name: str, path: Path) -> str:
+    """Read a file in a process of its own, held to so much more memory than it starts with; say what came of it."""
     program = f"""
-        import resource, sys
+        import resource
         from pathlib import Path
-        from features.sources.ours import read_table
-        from features.tables import SIGNALS
+        from features.sources import SOURCES
         from features.vocabulary import InputError
         now = int(open("/proc/self/statm").read().split()[0]) * 4096
-        resource.setrlimit(resource.RLIMIT_AS, (now + 400 * 2**20, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_AS, (now + {megabytes} * 2**20, resource.RLIM_INFINITY))
         try:
-            read_table([Path({str(path)!r})], SIGNALS)
+            checked = SOURCES[{name!r}].read([Path({str(path)!r})])
+            print(len(checked.kept), "kept,", set(checked.rejected["reason"]))
         except InputError as error:
-            sys.exit("NUL" not in str(error))
+            print(error)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr[-500:]
+    return done.stdout
+
+
+AMPLIFIED = {
+    "one text in all cells": (
+        sheet(("<row>" + '<c t="s"><v>0</v></c>' * 100 + "</row>") * 1000, shared=f"<si><t>{'x' * 30_000}</t></si>"),
+        "more than 256 MB of text",
+    ),
+    "more rows than Excel takes": (sheet("<row/>" * 1000 + '<row r="2000000"/>'), "more rows or columns than Excel takes"),
+    "more columns than Excel takes": (sheet(f"<row>{'<c/>' * 2_000_000}</row>"), "more rows or columns than Excel takes"),
+    "OpenDocument": (packed({"content.xml": "<table/>"}), "is an OpenDocument file"),
+    "OpenDocument in disguise": (packed({"content.xml": "<table/>", "xl/workbook.xml": "<a/>"}), "is an OpenDocument file"),
+    "a CSV wider than any table": (
+        f"annee;Code métier BMO{';x' * 100_000}\n{'x;' * 100_000}\n".encode() * 5,
+        "has 100,002 columns, and a table at most 2,000",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", AMPLIFIED)
+def test_what_a_few_bytes_of_a_table_unfold_to_is_refused_in_little_memory(tmp_path, what):
+    content, words = AMPLIFIED[what]
+    assert words in read_within(500, "bmo", write(tmp_path / "a", content))
+
+
+def test_a_text_that_many_cells_share_is_read_where_it_is_short(tmp_path):
+    names = ["annee", "Code métier BMO", "BE24", "Dept", "REG", "met", "xmet", "smet", "2024", "A0Z40", "67", "x" * 20_000]
+    header, cells = (
+        "".join(f'<c t="s"><v>{at}</v></c>' for at in places) for places in (range(8), (8, 9, 10, 10, 10, 10, 10, 10))
+    )
+    shared = "".join(f"<si><t>{name}</t></si>" for name in names)
+    path = write(tmp_path / "a.xlsx", sheet(f"<row>{header}</row>" + f"<row>{cells}</row>" * 3000, shared=shared))
+    assert SOURCES["bmo"].read([path]).read == 3000
+
+
+def test_rows_wider_than_the_header_are_wrong_rows_that_take_no_memory(tmp_path):
+    path = write(tmp_path / "a.csv", f"{HEADER}\n{SIGNAL}\n" + f"{';' * 400_000}x\n" * 150)
+    assert "1 kept, {'the row has 400001 fields, the header 10'}" in read_within(400, "signals", path)
+
+
+def test_a_parquet_file_whose_texts_are_repeated_is_refused_in_little_memory(tmp_path):
+    values = dict(zip(SIGNALS.headers, SIGNAL.split(";"), strict=True)) | {"commentaire": "x" * 10_000}
+    one = {name: pa.DictionaryArray.from_arrays(pa.array([0] * 200_000, pa.int32()), [value]) for name, value in values.items()}
+    pq.write_table(pa.table(one), tmp_path / "coded.parquet", store_schema=False)
+    assert "far more than a file of its size" in read_within(500, "signals", tmp_path / "coded.parquet")
+
+
+def test_parquet_texts_are_the_same_however_they_are_stored(tmp_path):
+    table = pa.table({name: [value, None, value] for name, value in zip(SIGNALS.headers, SIGNAL.split(";"), strict=True)})
+    for name, stored in (("a", table), ("b", pa.table({name: table[name].dictionary_encode() for name in table.column_names}))):
+        pq.write_table(stored, tmp_path / f"{name}.parquet", row_group_size=2, use_dictionary=name == "b")
+    first, second = (read_rows(tmp_path / f"{name}.parquet", SIGNALS).drop(columns="file") for name in "ab")
+    assert first.equals(second)
+    assert first["comment"].fillna("").tolist() == ["bois", "", "bois"]
+
+
+def test_a_million_empty_lines_are_no_matter_and_more_are_refused(tmp_path):
+    path = write(tmp_path / "a.csv", f"{HEADER}\n{SIGNAL}\n" + ";;;\n" * 1_000_000)
+    assert len(read_table([path], SIGNALS).kept) == 1
+    with gzip.open(tmp_path / "b.csv.gz", "wb") as file:
+        file.write(path.read_bytes() + b"\n" * 1_100_000)
+    with pytest.raises(InputError, match="more than two million of its lines are empty"):
+        read_table([tmp_path / "b.csv.gz"], SIGNALS)
+
+
+def test_a_table_on_two_sheets_is_refused_and_a_hidden_one_is_not_read(tmp_path, caplog):
+    note, table = row("a note"), BMO_HEADER + BMO_ROW
+    assert "sheets 's2' and 's3' both hold the table" in refused("bmo", write(tmp_path / "a.xlsx", sheet(note, table, table)))
+    path = write(tmp_path / "b.xlsx", sheet(table + BMO_ROW.replace("A0Z40", "A0Z41"), note, table, hidden=1))
+    assert SOURCES["bmo"].read([path]).read == 1
+    assert len(top_of(path).sheets) == 2
+    assert "sheet 's1' is hidden and not read" in caplog.text
+
+
+def test_a_missing_column_is_named_as_a_producer_writes_it(tmp_path):
+    lacking = BMO_HEADER.replace("BE24", "Bassin").replace("xmet", "dur")
+    words = refused("bmo", write(tmp_path / "a.xlsx", sheet(lacking + BMO_ROW)))
+    assert "no column is named 'BE24'" in words
+    assert "no column is named 'xmet'" in words
+
+
+LAYOUTS = [source.layout for source in SOURCES.values() if source.layout]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.columns[0])
+def test_every_column_is_spelt_as_a_header_that_fills_it(layout):
+    for column in layout.columns:
+        assert layout.places([layout.spoken(column)])[column] == [0]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.columns[0])
+def test_a_file_that_lacks_one_column_is_nearest_to_its_own_table(layout):
+    needed = [column for column in layout.columns if column not in layout.optional]
+    top = Top((([layout.spoken(column) for column in needed[:-1]],),))
+    assert f"no column is named '{layout.spoken(needed[-1])}'" in nearest(top, {"it": layout})
+    assert nearest(Top(((["a", "b"],),)), {"it": layout}) == ""
+
+
+def test_a_stranger_of_a_shared_folder_is_told_what_it_lacks(tmp_path):
+    header = "code_rome;code_cible;code_appellation_source;code_appellation_cible;libelle_type_mobilite"
+    path = write(tmp_path / "a.csv", f"{header}\nA1101;A1102;;;proche\n")
+    (told,) = strangers_in(tmp_path, "reference")
+    assert str(path) in told
+    assert "nearest to ROME, moves between occupations, but no column is named 'code_rome_cible'" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Année;ville\n" + "2024;Troyes\n" * 500, "cp1252"),
+        ("nom;ville\n" + "Noé;Épinal\n" * 50 + "Dupont®;Troyes\n", "cp1252"),
+        ("nom;ville\n" + "Noe;Troyes\n" * 500 + "Noé;Troyes\n", "utf-8-sig"),  # a wrong row of a UTF-8 file
+        ("nom;ville\n" + "ÿþý;Troyes\n" * 50, "utf-8-sig"),  # mostly no French letters
+    ],
+    ids=["header only", "a rare sign", "a stray row", "no letters"],
+)
+def test_latin_1_is_told_by_its_header_or_by_its_letters(tmp_path, text, encoding):
+    path = write(tmp_path / "a.csv", text.encode("cp1252"))
+    assert [";".join(fields) for _, fields in read_records(path, ";", CSV)] == (
+        text.splitlines() if encoding == "cp1252" else text.encode("cp1252").decode("utf-8", "surrogateescape").splitlines()
+    )
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])

@@ -21,13 +21,15 @@ from features.sources import SOURCES
 from features.tables import CONTRACT
 from features.vocabulary import InputError
 from needs.home import Home
-from needs.params import IngestParams
+from needs.params import IngestParams, load_params
 from needs.privacy import pseudonym
 from needs.run.ingest import ingest
 from needs.run.pipeline import compute
+from needs.show.checked import tell_check
 from needs.show.messages import say
-from needs.store.lake import read_manifest, read_table
+from needs.store.lake import newest_day, read_manifest, read_table, read_tables
 
+CONTRACT_OF = {source.name: source.contract for source in SOURCES.values()}
 SIGNALS = ";".join(SOURCES["signals"].contract.headers) + "\n"
 
 
@@ -219,6 +221,63 @@ def test_a_lake_that_cannot_be_written_is_said_in_words_and_stays(home: Home) ->
     with pytest.raises(InputError, match="cannot be written"):
         ingest(home, IngestParams(reject_budget=1.0), ["signals"])
     assert state(home) == before
+
+
+def test_a_file_that_nobody_knows_leaves_the_tables_of_its_folder_as_they_were(home: Home) -> None:
+    path = home.raw / "reference" / "passage.csv"
+    path.parent.mkdir()
+    path.write_text("Fap;Rome;intitule_rome\nA0Z40;A1416;Polyculture\n", encoding="utf-8")
+    ingest(home, IngestParams(), ["reference"])
+    before = read_table(home.lake, CONTRACT_OF["occupation_families"])
+    assert len(before) == 1
+    path.write_text("a;b;c\n1;2;3\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"passage\.csv"):
+        ingest(home, IngestParams(), ["reference"])
+    assert_frame_equal(read_table(home.lake, CONTRACT_OF["occupation_families"]), before)
+
+
+def test_what_a_national_file_is_taken_to_be_known_from_does_not_move_the_day_of_a_run(home: Home) -> None:
+    before = newest_day(home.lake)
+    path = home.raw / "market" / "2025.csv"
+    path.parent.mkdir()
+    path.write_text("annee;ROME;cbassin;oee;defm_abc\n2030;A1101;4415;16,6;28,25\n", encoding="utf-8")
+    (arrival,) = ingest(home, IngestParams(), ["market"])
+    assert arrival.kept == 1
+    assert newest_day(home.lake) == before
+    assert read_tables(home.lake).newest < pd.Timestamp("2030-01-01")
+
+
+def test_a_part_of_the_lake_that_is_lost_is_told_and_comes_back_with_the_next_load(home: Home) -> None:
+    whole = read_table(home.lake, CONTRACT["offers"])
+    next((home.lake / "offers").glob("edition=*/*/part.parquet")).unlink()
+    with pytest.raises(InputError, match="needs ingest offers"):
+        read_table(home.lake, CONTRACT["offers"])
+    ingest(home, IngestParams(), ["offers"])
+    assert_frame_equal(read_table(home.lake, CONTRACT["offers"]), whole)
+
+
+def test_a_correction_that_no_run_could_apply_is_refused_at_the_door(home: Home) -> None:
+    header = ";".join(SOURCES["overrides"].contract.headers)
+    path = home.raw / "overrides" / "mine.csv"
+    for value in ("Z9999>Q0000;poids;7", "H2206>999;poids;0.5"):
+        path.write_text(f"{header}\ncrosswalk;{value};A. Martin;avis;2027-01-15;\n", encoding="utf-8")
+        with pytest.raises(InputError, match=r"A\. Martin, 2027-01-15"):
+            ingest(home, IngestParams(), ["overrides"])
+        told = tell_check(home, "overrides", [path], load_params(home.params))
+        assert any("A. Martin" in fault for fault in told.faults)
+
+
+def test_wrong_rows_of_all_france_are_judged_against_all_france(home: Home) -> None:
+    rows = [
+        f"2024;A0X40;{bassin};01;971;{count};*;*"
+        for bassin, count in zip(range(101, 301), ["120"] * 197 + ["x"] * 3, strict=True)
+    ]
+    path = home.raw / "bmo" / "bmo.csv"
+    for other in path.parent.iterdir():
+        other.unlink()
+    path.write_text("\n".join(["annee;Code métier BMO;BE24;REG;Dept;met;xmet;smet", *rows]), encoding="utf-8")
+    (arrival,) = ingest(home, IngestParams(), ["bmo"])
+    assert (arrival.kept, arrival.rejected, arrival.outside) == (0, 3, 197)
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])

@@ -275,14 +275,18 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_matter(tmp_path):
 @pytest.mark.parametrize("bad", [b"\xff", b"caf\xe9", b"\xed\xa0\x80"])
 def test_a_row_that_is_not_utf8_is_a_wrong_row(tmp_path, bad):
     checked = read(tmp_path, csv(SIGNAL, SIGNAL | {"code": "A1101"}).encode().replace(b"A1101", bad))
-    assert checked.rejected.to_dict("list") == {"file": ["a.csv"], "line": [3], "reason": ["the row is not valid UTF-8"]}
+    assert checked.rejected.to_dict("list") == {
+        "file": ["a.csv"],
+        "line": [3],
+        "reason": ["the row is not valid UTF-8; save the file as UTF-8"],
+    }
     assert len(checked.kept) == 1
 
 
 def test_bytes_that_spell_nothing_are_no_latin_1(tmp_path):
     plain = SIGNAL | {"commentaire": "bois"}
     checked = read(tmp_path, csv(plain, plain | {"code": "A1101"}).encode().replace(b"A1101", b"\xff\xfe"))
-    assert checked.rejected["reason"].tolist() == ["the row is not valid UTF-8"]
+    assert checked.rejected["reason"].tolist() == ["the row is not valid UTF-8; save the file as UTF-8"]
 
 
 def test_a_wrong_number_of_fields_and_an_open_quote_spoil_their_own_row(tmp_path):

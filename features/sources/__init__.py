@@ -29,7 +29,7 @@ from features.sources import (
     rome,
     tension,
 )
-from features.sources.grid import Layout, Top, top_of
+from features.sources.grid import Layout, Top, nearest, top_of
 from features.sources.publication import PublicationParams
 
 _LOG = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class Source:
     example: str
     folder: str
     holds: Holds = lambda _: True
+    layout: Layout | None = None
 
     @property
     def name(self) -> str:
@@ -78,7 +79,7 @@ def _grid(
     contract: Contract, reader: Reader, layout: Layout, form: str, folder: str = "", holds: Holds | None = None
 ) -> Source:
     """Describe a published table, told from others by its header."""
-    return Source(contract, reader, _GRIDS, form, layout.example, folder or contract.name, holds or layout.heads)
+    return Source(contract, reader, _GRIDS, form, layout.example, folder or contract.name, holds or layout.heads, layout)
 
 
 def _fiches(contract: Contract, reader: Reader, form: str) -> Source:
@@ -190,11 +191,16 @@ def _top_of(path: Path, _state: tuple[int, int]) -> Top:
 
 def strangers_in(folder: Path, name: str) -> Iterator[str]:
     """Say of each file of a shared folder that holds no table of it what it might have been."""
-    sources = sources_in(name)
-    if len(sources) > 1:
-        for path in _named(folder, name):
-            if not holders_of(path, name):
-                yield f"{path}: is none of the tables that {name} takes: {'; '.join(source.format for source in sources)}."
+    if len(sources_in(name)) > 1:
+        yield from (told_stranger(path, name) for path in _named(folder, name) if not holders_of(path, name))
+
+
+def told_stranger(path: Path, folder: str) -> str:
+    """Say that a file holds no table of its folder, which table it is nearest to, and what it lacks of that one."""
+    sources = sources_in(folder)
+    formats = "; ".join(source.format for source in sources)
+    near = nearest(top_of(path), {source.format: source.layout for source in sources if source.layout})
+    return f"{path}: is none of the tables that {folder} takes: {formats}. {near}".rstrip()
 
 
 def _named(folder: Path, name: str) -> list[Path]:

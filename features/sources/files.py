@@ -24,7 +24,7 @@ from isal import igzip, isal_zlib
 from features.errors import InputError
 
 _GZIP = b"\x1f\x8b"
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _FOLDED_FREELY = 64 * 1024**2  # a bomb smaller than this does no harm
 _LARGEST_RATIO = 250  # real deliveries unfold to 5 to 50 times their size; a bomb to a thousand
 WORKBOOK, PARQUET, JSON, XML, CSV = "an Excel workbook (or a zip)", "Parquet", "JSON", "XML", "CSV"

@@ -59,6 +59,13 @@ class Layout:
         """Say whether the table begins in the first rows of a file."""
         return any(not self.missing(cells) for sheet in top.sheets for cells in sheet)
 
+    def spoken(self, column: str) -> str:
+        """Spell a header that fills a column as a producer would: as the example does, else after its pattern."""
+        patterns = [pattern for pattern, filled in self.headers.items() if filled == column]
+        shown = re.split(r"[,;]| columns ", self.example)
+        found = (name.strip() for pattern in patterns for name in shown if re.fullmatch(pattern, plain(name)))
+        return next(found, _spelt_out(patterns[0]))
+
     def missing(self, header: list[str]) -> list[str]:
         """List the columns that a header lacks."""
         return [column for column, places in self.places(header).items() if not places and column not in self.optional]
@@ -73,6 +80,16 @@ def plain(header: str) -> str:
     spaced = header.replace("\u2019", " ").replace("œ", "oe").replace("Œ", "oe")  # which have no ASCII letter under them
     ascii_only = unicodedata.normalize("NFKD", spaced).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", " ", ascii_only).strip()
+
+
+def _spelt_out(pattern: str) -> str:
+    r"""Spell one of the headers that a pattern stands for.
+
+    >>> _spelt_out(r"(?:\w+ )?c?bassin|be\d{2}"), _spelt_out("libelle (?:competence|savoir)"), _spelt_out(r"be\d{2}")
+    ('cbassin', 'libelle competence', 'be24')
+    """
+    whole = re.sub(r"\(\?:([^)|]*)[^)]*\)", lambda group: "" if "\\" in group[1] else group[1], pattern).split("|")[0]
+    return re.sub(r"\\d\{(\d)\}", lambda digits: "2024"[-int(digits[1]) :], whole).replace("?", "")
 
 
 def read_grid(path: Path, layout: Layout) -> pd.DataFrame:
@@ -111,10 +128,31 @@ def _refuse_wide(width: int, path: Path) -> None:
 def _told_missing(header: list[str], layout: Layout, path: Path) -> list[str]:
     """Name the columns that the likeliest header lacks; where it lacks most of them, the file is another one."""
     missing = layout.missing(header)
-    named = [f"'{pattern}'" for pattern, column in layout.headers.items() if column in missing]
-    if 2 * len(missing) > len(layout.columns):
+    if not _is_near(header, layout):
         return [f"{path}: is not the table that is read here. {layout.example}"]
-    return [*(f"{path}: no column is named {name}." for name in named), f"{path}: columns are missing. {layout.example}"]
+    named = [f"{path}: no column is named '{layout.spoken(column)}'." for column in missing]
+    return [*named, f"{path}: columns are missing. {layout.example}"]
+
+
+def _is_near(header: list[str], layout: Layout) -> bool:
+    """Say whether a header has at least half of the columns that a table cannot do without."""
+    return 2 * len(layout.missing(header)) <= len(set(layout.columns) - layout.optional)
+
+
+def nearest(top: Top, layouts: Mapping[str, Layout]) -> str:
+    """Say which of these tables, each by its name, a file is nearest to, and what it lacks; nothing if to none of them."""
+    near = [
+        (-sum(map(bool, layout.places(cells).values())), name, layout.missing(cells))
+        for name, layout in layouts.items()
+        for sheet in top.sheets
+        for cells in sheet
+        if _is_near(cells, layout)
+    ]
+    if not near:
+        return ""
+    _, name, lacking = min(near)
+    named = ", ".join(f"'{layouts[name].spoken(column)}'" for column in lacking)
+    return f"It is nearest to {name}, but no column is named {named}. {layouts[name].example}."
 
 
 @dataclass(frozen=True)
@@ -180,7 +218,7 @@ def _texts(chunk: list[tuple[int, str, list[str]]], places: Mapping[str, int]) -
     lines, reasons, sound = ([*part] for part in zip(*chunk, strict=True)) if chunk else ([], [], [])
     if escaped("".join(map("".join, sound))):
         for at in [at for at, fields in enumerate(sound) if escaped("".join(fields))]:
-            sound[at], reasons[at] = [""] * len(sound[at]), "the row is not valid UTF-8"
+            sound[at], reasons[at] = [""] * len(sound[at]), "the row is not valid UTF-8; save the file as UTF-8"
     texts = {name: [fields[at].strip() for fields in sound] for name, at in places.items()}
     return pa.table(
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +19,10 @@ from features.vocabulary import InputError
 
 _ROWS_FREELY = 1_000_000
 _MOST_ROWS_PER_BYTE = 4
+_TEXT_FREELY = 256 * 1024**2
+_LARGEST_RATIO = 100  # texts to file: a real table has a key, and unfolds to 5 to 30 times its size
+_MOST_TEXT = 2 * 1024**3
+_BATCH = 50_000  # rows
 
 
 def read_table(paths: Sequence[Path], contract: Contract) -> Checked:
@@ -107,18 +111,54 @@ def read_parquet(path: Path, contract: Contract) -> pd.DataFrame:
     """Read one Parquet file as the texts that a CSV would hold. One row per row of the file."""
     with opened(path, PARQUET) as stream:
         try:
-            file = pq.ParquetFile(stream)
+            schema = pq.read_schema(stream)
+            names = _names_of(schema.names, path, contract)
+            _refuse_no_values([schema.field(place) for place in names.values()], path)
+            texts = [field.name for field in schema if _is_text(field.type)]
+            file = pq.ParquetFile(stream, read_dictionary=texts)
             _refuse_bomb(file, path)
-            table = file.read()
+            table = _laid_out(file, {name: schema.names[place] for name, place in names.items()}, path)
         except (pa.ArrowException, OSError) as fault:
             raise InputError(f"{path}: cannot be read as Parquet; write it again.") from fault
-    names = _names_of(table.column_names, path, contract)
-    nested = [table.column_names[place] for place in names.values() if pa.types.is_nested(table.schema.field(place).type)]
-    if nested:
-        raise InputError(*(f"{path}: column '{name}' holds lists or records; it takes plain values." for name in nested))
-    texts = pa.table({name: _as_text(table.column(place)) for name, place in names.items()})
-    rows: pd.DataFrame = texts.to_pandas()
-    return rows.assign(line=range(1, len(texts) + 1), file=path.name)
+    rows: pd.DataFrame = table.to_pandas()
+    return rows.assign(line=range(1, len(rows) + 1), file=path.name)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
+
+
+def _refuse_no_values(fields: list[pa.Field], path: Path) -> None:
+    """Refuse columns that hold anything but plain values."""
+    wrong = [field.name for field in fields if pa.types.is_nested(field.type) or pa.types.is_fixed_size_binary(field.type)]
+    if wrong:
+        raise InputError(
+            *(f"{path}: column '{name}' holds lists, records or bare bytes; it takes plain values." for name in wrong)
+        )
+
+
+def _laid_out(file: pq.ParquetFile, headers: Mapping[str, str], path: Path) -> pa.Table:
+    """Lay columns out as texts, part by part, and refuse a few texts repeated until they fill the memory. Same rows."""
+    most = min(_MOST_TEXT, max(_TEXT_FREELY, _LARGEST_RATIO * path.stat().st_size))
+    parts = [pa.table({name: pa.array([], pa.string()) for name in headers})]
+    size = 0
+    for batch in file.iter_batches(batch_size=_BATCH, columns=list(headers.values())):
+        size += sum(_bytes_of(column) for column in batch.columns)
+        if size > most:
+            raise InputError(
+                f"{path}: unfolds to more than {most / 1024**2:,.0f} MB, far more than a file of its size can hold."
+            )
+        columns = pa.Table.from_batches([batch])
+        parts.append(pa.table({name: _as_text(columns.column(header)) for name, header in headers.items()}))
+    return pa.concat_tables(parts)
+
+
+def _bytes_of(column: pa.Array) -> int:
+    """Say how many bytes a column takes once each of its cells holds its own text."""
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    lengths = pc.binary_length(_as_text(pa.chunked_array([column.dictionary])).combine_chunks())
+    return int(pc.sum(lengths.take(column.indices)).as_py() or 0)
 
 
 def _refuse_bomb(file: pq.ParquetFile, path: Path) -> None:
@@ -126,6 +166,9 @@ def _refuse_bomb(file: pq.ParquetFile, path: Path) -> None:
     rows = file.metadata.num_rows
     if rows > max(_ROWS_FREELY, _MOST_ROWS_PER_BYTE * path.stat().st_size):
         raise InputError(f"{path}: unfolds to {rows:,} rows, far more than a file of its size can hold.")
+    unfolded = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
+    if unfolded > _MOST_TEXT:
+        raise InputError(f"{path}: unfolds to {unfolded / 1024**2:,.0f} MB; split it into several files.")
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

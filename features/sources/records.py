@@ -17,12 +17,15 @@ from features.sources.files import opened
 _LOG = logging.getLogger(__name__)
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_LETTERS = frozenset("àâäáæçèéêëíîïñóôöœùûüúßÀÂÄÆÇÈÉÊËÎÏÔÖŒÙÛÜ€«»‘’“”–—…°²·\xa0".encode("cp1252"))
+_LETTERS = "àâäáæçèéêëíîïñóôöœùûüúßÀÂÄÆÇÈÉÊËÎÏÔÖŒÙÛÜ€«»‘’“”–—…°²·\xa0".encode("cp1252")
+_UNDEFINED = frozenset(b"\x81\x8d\x8f\x90\x9d")  # which Windows-1252 gives no meaning
 _ASCII = bytes(range(128))
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _BLOCK = 1 << 20
 _LONGEST_LINE = 1_000_000
 _LONGEST_RECORD = 1000  # lines
+_MOST_EMPTY = 2_000_000  # lines; a spreadsheet saved with all its empty rows has a million
+_EMPTY = ' \t\r\n;,"'
 _WRONG_ROWS = 0.02  # fewer accented lines than this may as well be wrong rows of a UTF-8 file
 
 Record = tuple[int, list[str]]
@@ -58,18 +61,19 @@ def _encoding_of(stream: io.BufferedReader, path: Path) -> str:
     if wide:
         _LOG.warning("%s: read as UTF-16; save it as UTF-8.", path)
         return wide
-    high: set[int] = set()
-    tail, is_utf8, lines, accented = b"", False, 0, 0
+    high = odd = lines = accented = 0
+    tail, no_latin, header = b"", False, b""
     while (block := stream.read(_BLOCK)) and b"\0" not in block:  # a NUL is refused where its line is read
         letters = block.translate(None, _ASCII)
-        if letters and not is_utf8:
-            high.update(letters)
-            is_utf8 = _MULTIBYTE.search(tail + block) is not None
+        header = header or block.lstrip().partition(b"\n")[0].partition(b"\r")[0]
+        if letters and not no_latin:
+            no_latin = _MULTIBYTE.search(tail + block) is not None or not _UNDEFINED.isdisjoint(letters)
+            high, odd = high + len(letters), odd + len(letters.translate(None, _LETTERS))
             accented += sum(not line.isascii() for line in block.split(b"\n"))
         lines += block.count(b"\n")
         tail = block[-3:]
-    # Latin-1 without doubt: French letters, none of them in UTF-8, and not in a stray line only.
-    if is_utf8 or not high or not high <= _LETTERS or accented <= _WRONG_ROWS * lines:
+    # Latin-1 without doubt: mostly French letters, none of them in UTF-8, and in the header or in more than a stray line.
+    if no_latin or 2 * odd >= high or (header.isascii() and accented <= _WRONG_ROWS * lines):
         return "utf-8-sig"
     _LOG.warning("%s: read as Latin-1 (Windows-1252); save it as UTF-8.", path)
     return "cp1252"
@@ -86,7 +90,7 @@ def _utf16(head: bytes) -> str:
 
 def _lines(text: io.TextIOBase, path: Path) -> Iterator[str]:
     """Give the lines without their ends, and refuse one that no memory could be sure to hold."""
-    number = 0
+    number, empty = 0, 0
     while line := text.readline(_LONGEST_LINE + 1):
         number += 1
         if "\0" in line:
@@ -95,6 +99,9 @@ def _lines(text: io.TextIOBase, path: Path) -> Iterator[str]:
             )
         if len(line) > _LONGEST_LINE:
             raise InputError(f"{path}: line {number} holds more than a million characters; a real line holds a few hundred.")
+        empty += not line.strip(_EMPTY)
+        if empty > _MOST_EMPTY:
+            raise InputError(f"{path}: more than two million of its lines are empty; delete the empty lines.")
         yield line.removesuffix("\n")
 
 

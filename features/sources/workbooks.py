@@ -90,11 +90,11 @@ def _refuse_bomb(stream: BufferedReader, path: Path) -> None:
     if stream.peek(4)[:4] != ZIP:
         return
     with zipfile.ZipFile(stream) as archive:
+        if sum(part.file_size for part in archive.infolist()) > _LARGEST_UNFOLDED:
+            raise InputError(f"{path}: unfolds to more than 512 MB; no published workbook is so large.")
         parts = {part.filename.lower(): part for part in archive.infolist()}
         if "xl/workbook.xml" not in parts or parts.keys() & _NOT_EXCEL:
             raise InputError(f"{path}: is an OpenDocument file or another archive; save it as .xlsx or as CSV.")
-        if sum(part.file_size for part in archive.infolist()) > _LARGEST_UNFOLDED:
-            raise InputError(f"{path}: unfolds to more than 512 MB; no published workbook is so large.")
         shared = array("q", _sizes_of_texts(archive, parts[_SHARED], path) if _SHARED in parts else ())
         for part in archive.infolist():
             if part.filename.lower() != _SHARED and _may_be_large(archive, part, max(shared, default=0)):

@@ -13,9 +13,10 @@ import pandas as pd
 
 from features import facts
 from features.contracts import Checked
+from features.crosswalks import hold_corrections
 from features.intake import take_in
 from features.sources import SOURCES, Source, files_of, sources_in, strangers_in
-from features.tables import TERRITORIES
+from features.tables import OVERRIDES, TERRITORIES
 from features.vocabulary import InputError
 from needs.home import SIMULATED, Home
 from needs.params import IngestParams
@@ -48,11 +49,14 @@ def ingest(home: Home, params: IngestParams, only: Sequence[str] = ()) -> list[A
     """
     wanted = _wanted(only)
     _tell_unread(home)
-    faults = [fault for folder in dict.fromkeys(source.folder for source in wanted) for fault in _strangers(home, folder)]
+    strange = {folder: _strangers(home, folder) for folder in dict.fromkeys(source.folder for source in wanted)}
+    faults = [fault for told in strange.values() for fault in told]
     found: dict[str, list[Path]] = {}
     for source in wanted:
         with _gathered(faults):
-            found[source.name] = raw_files(home, source)
+            files = raw_files(home, source)
+            if files or not strange[source.folder]:  # a file that nobody knows may be this table, spoilt: it stays as it was
+                found[source.name] = files
     if not (any(found.values()) or faults or only):
         raise InputError(
             f"{home.raw}: there is nothing to read. Drop files into {home.raw}/<source>/ (offers, bmo, catalogue, "
@@ -127,6 +131,8 @@ def _forget(home: Home, source: Source) -> list[Arrival]:
     if (manifest := read_manifest(home.lake, source.contract)) and manifest.rows:
         log.warning("%s holds no %s any more: its %d rows leave the lake", home.raw / source.folder, source.name, manifest.rows)
         write_table(home.lake, source.contract, source.contract.empty())
+    for listed in (home.rejected, home.unknown):
+        (listed / f"{source.name}.csv").unlink(missing_ok=True)
     return []
 
 
@@ -140,7 +146,8 @@ def region_communes(home: Home, params: IngestParams) -> pd.DataFrame:
     if not files:
         return facts.communes()
     checked = source.read(files, params.publication)
-    _hold_budget(home, source, checked, params)
+    if checked.exceeds(params.reject_budget):
+        raise InputError(*_told_wrong(source, checked, params))
     if checked.kept.empty:
         raise InputError(f"{files[0]}: holds no commune. Fill it, or remove it to use the communes that are shipped.")
     return checked.kept
@@ -154,6 +161,8 @@ def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFr
     _hold_budget(home, source, checked, params)
     kept = pseudonymise(checked.kept, load_key()) if "person" in checked.kept else checked.kept
     _hold_size(home, source, checked)
+    if source.contract is OVERRIDES:
+        hold_corrections(checked.kept)
     with _writing(home):
         write_table(home.lake, source.contract, source.contract.sort(kept))
         _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
@@ -202,9 +211,13 @@ def _write_rows(path: Path, rows: pd.DataFrame) -> None:
 def _hold_budget(home: Home, source: Source, checked: Checked, params: IngestParams) -> None:
     """Refuse a source of which too many rows are wrong; repeated rows and codes that are listed as unknown do not count."""
     if checked.exceeds(params.reject_budget):
-        wrong, judged = checked.wrong, len(checked.kept) + len(checked.wrong)
-        raise InputError(
-            f"{source.name}: {len(wrong)} rows of {judged} are wrong, more than {params.reject_budget:.1%} "
-            f"(ingest.reject_budget). Nothing was loaded from it; all are listed in {home.rejected / source.name}.csv.",
-            *(f"  {row.file}, line {row.line}: {row.reason}" for row in wrong.head(3).itertuples()),
-        )
+        listed = f"Nothing was loaded from it; all are listed in {home.rejected / source.name}.csv."
+        raise InputError(*_told_wrong(source, checked, params), listed)
+
+
+def _told_wrong(source: Source, checked: Checked, params: IngestParams) -> list[str]:
+    wrong, share = checked.wrong, f"{params.reject_budget:.1%} (ingest.reject_budget)"
+    return [
+        f"{source.name}: {len(wrong)} rows of {checked.judged} are wrong, more than {share}.",
+        *(f"  {row.file}, line {row.line}: {row.reason}" for row in wrong.head(3).itertuples()),
+    ]

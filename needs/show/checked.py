@@ -10,8 +10,10 @@ import pandas as pd
 
 from features.codes import carry_codes
 from features.contracts import Checked, Contract
+from features.crosswalks import hold_corrections
 from features.intake import in_region, take_in
 from features.sources import SOURCES, Source, holders_of, sources_in
+from features.tables import OVERRIDES
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import IngestParams, Params
@@ -65,6 +67,8 @@ def _tell_file(path: Path, source: Source, communes: pd.DataFrame, params: Inges
     contract = source.contract
     read = source.read([path], params.publication)
     whole, here = carry_codes(read, contract, communes), take_in(read, contract, communes)
+    if contract is OVERRIDES:
+        hold_corrections(here.kept)
     usable = not here.exceeds(params.reject_budget)
     share = f"{params.reject_budget:.1%} of the rows are wrong (ingest.reject_budget)"
     verdict = "the engine may use it" if usable else f"refused: more than {share}"
