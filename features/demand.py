@@ -28,7 +28,7 @@ class DemandParams(Section):
     )
     history_months: int = param(72, "months of offers that are looked back on", unit="months", ge=24, le=240)
     secret_projects: float = param(
-        2.0, "projects a statistical secret of BMO stands for (it hides 1 to 4)", unit="projects", ge=0, le=4
+        2.0, "projects a statistical secret of BMO stands for (it hides less than 5)", unit="projects", ge=0, le=4
     )
     lowest_coverage: float = param(
         0.1, "vacancies are never taken for less than this share of recruitments", unit="share", ge=0.01, le=1
