@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
 from itertools import chain, islice
@@ -19,15 +19,16 @@ import pyarrow as pa
 
 from features.errors import InputError
 from features.sources.files import CSV, DAMAGED, JSON, WORKBOOK, ZIP, opened
-from features.sources.records import Record, escaped, read_records
-from features.sources.workbooks import WORKBOOKS, sheets_of
+from features.sources.records import escaped, read_records
+from features.sources.workbooks import WORKBOOKS, sheets_of, spelt
 
 _HEADER_WITHIN = 20
 _CHUNK = 20_000
 _CHUNK_CELLS = 2_000_000
 _WIDEST = 2000  # columns; real tables have a few dozen
 
-Sheet = tuple[str, Iterable[Record]]
+Row = tuple[int, Sequence[object]]  # its line, and its cells as a workbook holds them or as texts
+Sheet = tuple[str, Iterable[Row]]
 """The name of a sheet, empty where a file has one table only, and its rows."""
 
 
@@ -103,7 +104,7 @@ def table_in(sheets: Iterable[Sheet], layout: Layout, path: Path) -> pd.DataFram
     found: tuple[str, pd.DataFrame] | None = None
     for name, sheet in sheets:
         rows = iter(sheet)
-        top = list(islice(rows, _HEADER_WITHIN))
+        top = [(line, [_text(cell) for cell in cells]) for line, cells in islice(rows, _HEADER_WITHIN)]
         for place, (_, header) in enumerate(top):
             _refuse_wide(len(header), path)
             if not layout.missing(header):
@@ -171,7 +172,7 @@ def top_of(path: Path) -> Top:
             if "xl/workbook.xml" not in parts:
                 return Top(parts=parts)
     sheets = (islice(sheet, _HEADER_WITHIN) for _, sheet in _sheets(path))
-    return Top(tuple(tuple(cells[:_WIDEST] for _, cells in sheet) for sheet in sheets))
+    return Top(tuple(tuple([_text(cell) for cell in cells[:_WIDEST]] for _, cells in sheet) for sheet in sheets))
 
 
 def parts_of(stream: BufferedReader, path: Path) -> tuple[str, ...]:
@@ -192,7 +193,7 @@ def _single_places(header: list[str], layout: Layout, path: Path) -> dict[str, i
     return {column: found[0] for column, found in places.items() if found}
 
 
-def frame_of(records: Iterable[Record], places: Mapping[str, int], width: int, path: Path) -> pd.DataFrame:
+def frame_of(records: Iterable[Row], places: Mapping[str, int], width: int, path: Path) -> pd.DataFrame:
     """Put records under their columns. One row per record; one that is no row of this table says why."""
     _refuse_wide(width, path)
     found = _judged(records, width)
@@ -203,7 +204,7 @@ def frame_of(records: Iterable[Record], places: Mapping[str, int], width: int, p
     return rows.assign(file=path.name)
 
 
-def _judged(records: Iterable[Record], width: int) -> Iterator[tuple[int, str, list[str]]]:
+def _judged(records: Iterable[Row], width: int) -> Iterator[tuple[int, str, Sequence[object]]]:
     """Give the line of each record, why it is no row of this table, and its fields; those of another width are left."""
     empty = [""] * width
     for line, fields in records:
@@ -213,13 +214,15 @@ def _judged(records: Iterable[Record], width: int) -> Iterator[tuple[int, str, l
             yield line, f"the row has {len(fields)} fields, the header {width}", empty
 
 
-def _texts(chunk: list[tuple[int, str, list[str]]], places: Mapping[str, int]) -> pa.Table:
+def _texts(chunk: list[tuple[int, str, Sequence[object]]], places: Mapping[str, int]) -> pa.Table:
     """Turn records into columns of texts; those not in UTF-8 keep their line and a reason only."""
     lines, reasons, sound = ([*part] for part in zip(*chunk, strict=True)) if chunk else ([], [], [])
-    if escaped("".join(map("".join, sound))):
-        for at in [at for at, fields in enumerate(sound) if escaped("".join(fields))]:
-            sound[at], reasons[at] = [""] * len(sound[at]), "the row is not valid UTF-8; save the file as UTF-8"
-    texts = {name: [fields[at].strip() for fields in sound] for name, at in places.items()}
+    texts = {name: [_text(fields[at]) for fields in sound] for name, at in places.items()}
+    if any(escaped("".join(cells)) for cells in texts.values()):
+        for at in [at for at in range(len(sound)) if any(escaped(cells[at]) for cells in texts.values())]:
+            reasons[at] = "the row is not valid UTF-8; save the file as UTF-8"
+            for cells in texts.values():
+                cells[at] = ""
     return pa.table(
         {
             "line": pa.array(lines, pa.int64()),
@@ -227,6 +230,10 @@ def _texts(chunk: list[tuple[int, str, list[str]]], places: Mapping[str, int]) -
             **{name: pa.array(cells, pa.large_string()) for name, cells in texts.items()},
         }
     )
+
+
+def _text(cell: object) -> str:
+    return cell.strip() if isinstance(cell, str) else spelt(cell)
 
 
 def _sheets(path: Path) -> Iterator[Sheet]:

@@ -21,7 +21,6 @@ from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
 from features.errors import InputError
 from features.sources.files import DAMAGED, ZIP
-from features.sources.records import Record
 
 _LOG = logging.getLogger(__name__)
 WORKBOOKS = (ZIP, b"\xd0\xcf\x11\xe0")
@@ -44,7 +43,7 @@ _OVERLAP = 64  # bytes looked at twice, so that nothing hides between two blocks
 _PLACE = re.compile(r"([A-Za-z]+)(\d+)")
 
 
-def sheets_of(stream: BufferedReader, path: Path) -> Iterator[tuple[str, Iterable[Record]]]:
+def sheets_of(stream: BufferedReader, path: Path) -> Iterator[tuple[str, Iterable[tuple[int, Sequence[object]]]]]:
     """Give the name of each sheet that is not hidden, and its rows that hold anything, with their line."""
     try:
         _refuse_bomb(stream, path)
@@ -57,11 +56,7 @@ def sheets_of(stream: BufferedReader, path: Path) -> Iterator[tuple[str, Iterabl
             rows = book.get_sheet_by_name(sheet.name).iter_rows()
             yield (
                 sheet.name,
-                (
-                    (line, [cell if cell.__class__ is str else spelt(cell) for cell in row])
-                    for line, row in enumerate(rows, 1)
-                    if row.count("") != len(row)
-                ),
+                ((line, row) for line, row in enumerate(rows, 1) if row.count("") != len(row)),
             )
     except (CalamineError, *DAMAGED, etree.XMLSyntaxError) as fault:
         raise InputError(f"{path}: cannot be opened as a workbook; download it again.") from fault

@@ -12,7 +12,7 @@ from features.codes import carry_codes
 from features.contracts import Checked, Contract
 from features.crosswalks import hold_corrections
 from features.intake import in_region, take_in
-from features.sources import SOURCES, Source, holders_of, sources_in
+from features.sources import SOURCES, Source, holders_of, sources_in, told_stranger
 from features.tables import OVERRIDES
 from features.vocabulary import InputError
 from needs.home import Home
@@ -53,8 +53,7 @@ def _tables_in(path: Path, source: str) -> list[Source]:
     if sources := sources_in(source):
         held = holders_of(path, source)
         if not held:
-            forms = "; ".join(other.format for other in sources)
-            raise InputError(f"{path}: is none of the tables that {source} takes: {forms}.")
+            raise InputError(told_stranger(path, source))
         return held
     if source not in SOURCES:
         folders = dict.fromkeys(each.folder for each in SOURCES.values())
