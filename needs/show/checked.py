@@ -50,7 +50,7 @@ def tell_check(home: Home, source: str, paths: Sequence[Path], params: Params) -
 
 def _tables_in(path: Path, source: str) -> list[Source]:
     """Find the tables a file is read into, by the name of its folder or of the table itself."""
-    if sources := sources_in(source):
+    if sources_in(source):
         held = holders_of(path, source)
         if not held:
             raise InputError(told_stranger(path, source))
