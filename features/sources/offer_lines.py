@@ -85,7 +85,8 @@ class Offer(
 
 
 Found = list[tuple[int, Offer | str]]
-_decode = msgspec.json.Decoder(Offer).decode
+_DECODER = msgspec.json.Decoder(Offer)
+_decode, _decode_lines = _DECODER.decode, _DECODER.decode_lines
 
 
 def read_blocks(stream: BufferedReader, path: Path) -> Iterator[Found]:
@@ -110,29 +111,36 @@ def _found_in(stream: BufferedReader, path: Path) -> Iterator[Found]:
         yield from iter(lambda: list(islice(offers, _AT_ONCE)), [])
         return
     first = 1
-    for lines in _blocks(head, stream, path):
-        yield _offers_in(lines, first)
-        first += len(lines)
+    for block in _blocks(head, stream, path):
+        ended = block.count(b"\n")
+        yield _offers_in(block, first, ended + (not block.endswith(b"\n")))
+        first += ended
 
 
-def _blocks(head: bytes, stream: BufferedReader, path: Path) -> Iterator[list[bytes]]:
-    """Give the lines of a file, some hundreds at a time."""
+def _blocks(head: bytes, stream: BufferedReader, path: Path) -> Iterator[bytes]:
+    """Give whole lines of a file, some hundreds at a time."""
     rest = b""
     for block in chain((head[at : at + _BLOCK] for at in range(0, len(head), _BLOCK)), iter(lambda: stream.read(_BLOCK), b"")):
-        lines = block.split(b"\n")
-        lines[0] = rest + lines[0]
-        if len(lines[0]) >= _LARGEST:
+        end = block.rfind(b"\n") + 1
+        if len(rest) + (block.find(b"\n") if end else len(block)) >= _LARGEST:
             raise InputError(f"{path}: a line holds more than 16 MB; write one offer per line. {EXAMPLE}")
-        rest = lines.pop()
-        yield lines
-    yield [rest]
+        if end:
+            yield rest + block[:end]
+            rest = block[end:]
+        else:
+            rest += block
+    yield rest
 
 
-def _offers_in(lines: list[bytes], first: int) -> Found:
+def _offers_in(block: bytes, first: int, lines: int) -> Found:
+    """Decode lines at once where each is an offer, else one by one, so that a broken line costs no other."""
     try:
-        return list(enumerate(map(_decode, lines), first))
+        offers = _decode_lines(block)
+        if len(offers) == lines:
+            return list(enumerate(offers, first))
     except _UNDECODED:
-        return [pair for number, line in enumerate(lines, first) for pair in _offers_of_line(line, number)]
+        pass
+    return [pair for number, line in enumerate(block.split(b"\n"), first) for pair in _offers_of_line(line, number)]
 
 
 def _offers_of_line(line: bytes, number: int) -> Iterator[tuple[int, Offer | str]]:
