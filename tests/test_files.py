@@ -342,7 +342,7 @@ def test_encodings_line_ends_and_packing_change_no_field(tmp_path, ends, encodin
     assert [record for _, record in read_records(path, ";,", CSV)] == fields
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(content=st.binary(max_size=300), start=st.sampled_from([b"", b"\x1f\x8b", b"PK\x03\x04", HEADER.encode() + b"\n"]))
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_garbage_never_raises_anything_but_an_input_error(tmp_path_factory, name, content, start):
