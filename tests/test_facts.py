@@ -1,5 +1,6 @@
 """Laws of the tables of facts: every code resolves, weights add up to one or the code is listed, sums are conserved."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,7 @@ from pandas.testing import assert_frame_equal
 
 from features import facts
 from features.facts import rebuild
+from features.facts.areas import list_centres
 from features.tables import CONTRACT
 from features.vocabulary import (
     BASSIN,
@@ -33,6 +35,8 @@ EVERY_TABLE = [
     facts.maisons,
     facts.territories,
     facts.departments,
+    facts.bassins,
+    facts.centres,
     facts.borders,
     facts.domains,
     facts.occupations,
@@ -54,6 +58,8 @@ KEYS = {
     "maisons": ["territory"],
     "territories": ["territory"],
     "departments": ["department"],
+    "bassins": ["territory", "department"],
+    "centres": ["department"],
     "borders": ["town", "area", "latitude"],
     "domains": ["domain"],
     "occupations": ["occupation"],
@@ -89,6 +95,8 @@ def test_a_key_comes_once_and_nothing_is_missing(table):
         (lambda: facts.communes()["department"], DEPARTMENT),
         (lambda: facts.communes()["maison"], MAISON),
         (lambda: facts.territories()["territory"], TERRITORY),
+        (lambda: facts.bassins()["territory"], BASSIN),
+        (lambda: facts.bassins()["department"], DEPARTMENT),
         (lambda: facts.occupations()["occupation"], OCCUPATION),
         (lambda: facts.leaves()["leaf"], OCCUPATION),
         (lambda: facts.families().query("family.str.len() > 1")["family"], FAMILY),
@@ -110,6 +118,10 @@ def _families(nomenclature):
 
 def _links(nomenclature):
     return facts.occupation_families().query("nomenclature == @nomenclature")
+
+
+def _parts(places):
+    return places["territory"] + " " + places["department"]
 
 
 def _split(column):
@@ -135,6 +147,10 @@ def _split(column):
         (lambda: facts.communes()["zone"], lambda: facts.territories()["territory"]),
         (lambda: facts.communes()["department"], lambda: facts.territories()["territory"]),
         (lambda: facts.communes()["maison"], lambda: facts.territories()["territory"]),
+        (lambda: _parts(facts.communes()), lambda: _parts(facts.bassins())),
+        (lambda: facts.bassins()["department"], lambda: facts.departments()["department"]),
+        (lambda: facts.departments()["department"], lambda: facts.bassins()["department"]),
+        (lambda: facts.centres()["department"], lambda: facts.departments()["department"]),
         (lambda: facts.sectors()["group"], lambda: pd.Series(facts.CONTRACT_SECTORS)),
         (lambda: facts.formacodes()["group"], lambda: pd.Series(facts.CONTRACT_SECTORS)),
         (lambda: facts.publics()["public"], lambda: pd.Series(["", *PUBLICS])),
@@ -217,6 +233,41 @@ def test_communes_lie_in_the_region_and_borders_near_it():
     assert set(borders["area"]) == set(BORDERS)
     assert (borders["population"] >= rebuild.BORDER_POPULATION).all()
     assert {"Luxembourg", "Saarbrücken", "Basel", "Arlon"} <= set(borders["town"])
+
+
+def test_every_project_of_the_survey_that_is_no_secret_weighs_somewhere():
+    bassins = facts.bassins()
+    assert bassins["weight"].sum() == 2_751_069
+    assert (bassins["weight"] > 0).all()
+    assert bassins["territory"].nunique() == 406
+    assert len(bassins[["territory", "title"]].drop_duplicates()) == 406
+
+
+def test_a_departement_lies_among_its_communes_and_the_centres_cover_the_country():
+    centres = facts.centres().set_index("department")
+    middle = facts.communes().groupby("department")[["latitude", "longitude"]].mean()
+    apart = (centres.loc[middle.index, ["latitude", "longitude"]] - middle).abs()
+    assert (apart < 0.1).all().all()
+    assert len(centres) == 96
+    assert 530_000 < centres["area_km2"].sum() < 560_000
+
+
+def test_a_hole_weighs_against_its_outline_and_an_island_with_it(tmp_path):
+    def square(west, south, side):
+        return [[west + side * x, south + side * y] for x, y in ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))]
+
+    island, mainland = [square(10, 0, 1)], [square(0, 0, 2), square(0, 0, 1)[::-1]]
+    shapes = {
+        "01": {"type": "Polygon", "coordinates": mainland},
+        "02": {"type": "MultiPolygon", "coordinates": [mainland, island]},
+    }
+    areas = [{"properties": {"code": code}, "geometry": shape} for code, shape in shapes.items()]
+    (tmp_path / "outlines.json").write_text(json.dumps({"features": areas}), encoding="utf-8")
+    centres = list_centres(tmp_path / "outlines.json")
+    # three unit squares are left of the first, in the mean at 7/6; the island is a fourth, at 10.5
+    assert centres["longitude"].tolist() == pytest.approx([7 / 6, (3.5 + 10.5) / 4], abs=1e-3)
+    assert centres["latitude"].tolist() == pytest.approx([7 / 6, 1.0], abs=1e-3)
+    assert centres["area_km2"].tolist() == pytest.approx([3 * 111.195**2, 4 * 111.195**2], rel=1e-3)
 
 
 def test_communes_obey_the_contract_of_territories():

@@ -81,6 +81,24 @@ def departments() -> pd.DataFrame:
 
 
 @cache
+def bassins() -> pd.DataFrame:
+    """List the bassins of France with their title as published, and ``weight``: the projects of BMO 2024, secrets left out.
+
+    One row per bassin × département.
+    """
+    return _table("bassins", ("weight",))
+
+
+@cache
+def centres() -> pd.DataFrame:
+    """Say where the 96 départements of metropolitan France lie: centre of gravity of the outline, and its area.
+
+    One row per département.
+    """
+    return _table("centres", ("latitude", "longitude", "area_km2"))
+
+
+@cache
 def borders() -> pd.DataFrame:
     """List the towns across the border (LU, DE, BE, CH): 5,000 people or more, within 60 km of the Region.
 

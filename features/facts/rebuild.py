@@ -17,7 +17,7 @@ import pandas as pd
 
 from features.contracts import Checked
 from features.errors import InputError
-from features.facts.areas import list_departments
+from features.facts.areas import list_bassins, list_centres, list_departments
 from features.sources.certifications import read_certifications
 from features.sources.families import read_families, read_occupation_families
 from features.sources.formacode import read_formacodes
@@ -30,6 +30,8 @@ BORDER_POPULATION = 5000
 _EARTH_KM = 6371.0
 _SUBJECT = "DOM"
 _PASSAGE = "dares_passage_romev3_fap2009.xls"
+_SURVEY = "Base_open_data_BMO_2024.xlsx"
+_OUTLINES = "departements-version-simplifiee.geojson"
 
 
 def rebuild(folder: Path, target: Path = HERE) -> dict[str, int]:
@@ -274,9 +276,17 @@ def _nearest_km(places: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
 
 def departments(folder: Path) -> pd.DataFrame:
     """List the départements of France with their region and neighbours. One row per département."""
-    return list_departments(
-        find(folder, "Base_open_data_BMO_2024.xlsx"), find(folder, "departements-version-simplifiee.geojson")
-    )
+    return list_departments(find(folder, _SURVEY), find(folder, _OUTLINES))
+
+
+def bassins(folder: Path) -> pd.DataFrame:
+    """List the bassins of France with the recruitment projects of 2024. One row per bassin × département."""
+    return list_bassins(find(folder, _SURVEY))
+
+
+def centres(folder: Path) -> pd.DataFrame:
+    """Say where the départements of metropolitan France lie. One row per département."""
+    return list_centres(find(folder, _OUTLINES))
 
 
 TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
@@ -294,6 +304,8 @@ TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
     "communes": communes,
     "territories": territories,
     "departments": departments,
+    "bassins": bassins,
+    "centres": centres,
     "borders": borders,
 }
 
