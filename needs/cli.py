@@ -38,6 +38,8 @@ app = typer.Typer(
     help="Which training to buy, where and for whom.\n\nExample: needs --home region nightly",
 )
 Context = typer.Context
+# Spelt here, since reading them would make help slow.
+_WORLDS = "calm, crisis, creaming, hidden_confounding, congestion, misleading_surveys, no_heterogeneity, sparse, dirty"
 
 
 @app.callback()
@@ -54,18 +56,20 @@ def _start(
 @app.command()
 def demo(
     ctx: Context,
-    scale: Annotated[str, typer.Option(help="Size of the region: tiny or demo.")] = "demo",
+    world: Annotated[str, typer.Option(help=f"What is true there: {_WORLDS}; or your YAML file.")] = "calm",
+    scale: Annotated[str, typer.Option(help="Size of the region: tiny, demo, region or france.")] = "demo",
     seed: Annotated[int, typer.Option(help="Seed of the drawing: the same seed gives the same files.")] = 1,
     as_of: Annotated[str, typer.Option(help="Day up to which the region is known.")] = "2026-03-31",
     out: Annotated[Path | None, typer.Option(help="Home to draw it in; the one of --home by default.")] = None,
 ) -> None:
-    """Draw a simulated region into data/raw.
+    """Draw a simulated region into data/raw, and what is true of it into var/truth.
 
-    Example: needs demo --scale tiny --out /tmp/region
+    Example: needs demo --world crisis --scale tiny --seed 7 --out /tmp/region
     """
     from needs.show.terminal import tell_demo
 
-    typer.echo(tell_demo(Home(out.resolve()) if out else ctx.obj.home, scale, seed, as_of))
+    home, workers = Home(out.expanduser().resolve()) if out else ctx.obj.home, ctx.obj.params().execution.workers
+    typer.echo(tell_demo(home, world=world, scale=scale, seed=seed, as_of=as_of, workers=workers))
 
 
 @app.command()

@@ -19,17 +19,31 @@ from needs.show.proposals import tell_plan as tell_plan
 from needs.show.published import absent_file
 from needs.store.publish import NOTHING, list_runs, open_database, rollback
 from needs.twin import draw
+from needs.twin.worlds import load_world
+
+_NEEDED = "offers"  # no forecast without them, and no run without a forecast
+_YEARS = range(2010, 2091)  # a drawing tells of the years around its day, and files speak of 2000 to 2100
 
 
-def tell_demo(home: Home, scale: str, seed: int, as_of: str) -> str:
-    """Draw a simulated region and say where it lies."""
-    if not pd.Series([as_of]).str.fullmatch(r"\d{4}-\d{2}-\d{2}").all():
-        raise InputError(f"--as-of '{as_of}' is not a day. Write it like 2026-03-31.")
+def tell_demo(home: Home, *, world: str, scale: str, seed: int, as_of: str, workers: int) -> str:
+    """Draw a simulated region, say what it is and where it lies, and what to do next."""
+    loaded, day = load_world(world), _day(as_of)
     home.prepare()
     with ticking("drawing"):
-        draw(home, scale=scale, seed=seed, as_of=pd.Timestamp(as_of))
-    drawn = f"A simulated region ({scale}, seed {seed}, known up to {as_of}) lies in {home.raw}."
+        draw(home, world=world, scale=scale, seed=seed, as_of=day, workers=workers)
+    title = loaded.title[:1].upper() + loaded.title[1:]
+    drawn = f"{title} (world {world}, scale {scale}, seed {seed}, known up to {as_of}) lies in {home.raw}."
+    if loaded.files.sources and _NEEDED not in loaded.files.sources:
+        return f"{drawn} It has no {_NEEDED}, so 'needs nightly' refuses it. Next: needs --home {home.root} ingest"
     return f"{drawn} Next: needs --home {home.root} nightly"
+
+
+def _day(text: str) -> pd.Timestamp:
+    """Read the day of a drawing; of years about which no file of ours may speak, none."""
+    day = pd.to_datetime(text, format="%Y-%m-%d", errors="coerce")
+    if pd.isna(day) or f"{day:%Y-%m-%d}" != text or day.year not in _YEARS:
+        raise InputError(f"--as-of '{text}' is not a day from {_YEARS[0]} to {_YEARS[-1]}. Write it like 2026-03-31.")
+    return day
 
 
 def tell_ingest(home: Home, params: Params, sources: Sequence[str]) -> str:

@@ -1,70 +1,128 @@
-"""Prescriptions of training and what becomes of those who train."""
+"""Prescriptions of training in one département: who is chosen, who enters, how it ends, and the work that follows.
+
+Entry is selected. For each prescription ``training.line`` people of the place stand in line, and one is taken with odds
+
+    exp(creaming × strictness of the course × (person score ÷ 0.4) + hidden × drive)
+
+The person score is what files show of how near to work someone is (``effects``), drive what no file shows, strictness a
+number between 0 and 2 proper to a type and sector, so that raw rates of placement say more of who was let in than of what was
+taught; ``training.perverse`` is how far the courses that help least are the strictest. ``training.creaming`` and
+``training.hidden`` are the other dials. Prescription then leads to a refusal, a no-show or an entry
+(about a quarter are lost before the start), and an entry to its end, a drop-out (12.5 %), a job (3 %) or another exit.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import logit, ndtr
 
 from needs.twin.actions import action_table
-from needs.twin.chances import sigmoid, solve_intercept, training_scores
-from needs.twin.people import BELOW_4, NEET, Draw, draw_people, registered, seek_trained
+from needs.twin.effects import Effects, person_score, sigmoid, stay_score
+from needs.twin.history import past_spells
+from needs.twin.people import BELOW_4, NEET, PERSON, Draw, draw_traits, one_of, registered, seek_trained, settle
+from needs.twin.places import Numbers
 from needs.twin.scales import DAYS_PER_MONTH, DURABLE_AMONG_WORK, FILL, WORK_6M
-from needs.twin.spells import past_spells, spells_after
+from needs.twin.work import draw_spells, occupation, untrained
 from needs.twin.world import World
 
-_UPCOMING_DAYS = 90
+UPCOMING_DAYS = 90
+EXITS = {"abandon": 0.125, "emploi": 0.03, "sante": 0.015, "autre": 0.01}
 _SEEN = 0.8
 _FOLLOW = 0.5
-_LEFT = {"abandon": 0.125, "emploi": 0.03, "sante": 0.015, "autre": 0.01}
 _CERTIFIED = 0.82
+_SCORE_SPREAD = 0.4
 _FLAG_OF_PUBLIC = {"rsa": "rsa", "qpv": "qpv", "th": "th", "detenus": "detained", "parents_isoles": "lone_parent"}
+_SAMPLE = 3_000
+_ROUNDS = 3
+Intercepts = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Careers:
-    """Prescriptions, the persons they are about (one row per ``pid``), their work, and the two intercepts of chances."""
+    """Prescriptions, the persons they are about (one row per ``pid``), and their work."""
 
     prescriptions: pd.DataFrame
     people: pd.DataFrame
     spells: pd.DataFrame
-    intercept: float
-    stay_intercept: float
+
+    @property
+    def entries(self) -> pd.DataFrame:
+        """The prescriptions that were followed by an entry. One row per entry."""
+        return self.prescriptions[self.prescriptions["status"] == "entre"].reset_index(drop=True)
 
 
-def draw_careers(world: World, sessions: pd.DataFrame) -> Careers:
-    """Fill the sessions with people, let them enter, leave and find work (or not)."""
-    rng = world.rng("careers")
-    rows = _add_exits(_prescriptions(world, sessions, rng), world, rng)
-    rows = _follow(_add_people(rows, world, rng), world, rng)
-    scores = training_scores(world, rows)
-    inside = (rows["status"] == "entre").to_numpy()
-    hired = inside & (rows["exit_reason"] == "emploi").to_numpy()
-    free = (inside & ~hired & ~rows["followed"].to_numpy()).astype(float)
-    target = (WORK_6M * inside.sum() - hired.sum()) / free.sum()
-    intercept = solve_intercept(scores["with_work"].to_numpy(), float(target), free)
-    chances = sigmoid(scores["with_work"].to_numpy() + intercept) * free + hired
-    stay = solve_intercept(scores["with_stay"].to_numpy(), DURABLE_AMONG_WORK, np.asarray(chances))
-    rows = rows.join(_chances(scores, intercept, stay))
-    people = rows.drop_duplicates("pid", keep="first").reset_index(drop=True)
-    spells = pd.concat([past_spells(people, rng), _work_after(world, rows, rng)], ignore_index=True)
-    return Careers(rows, people, spells, intercept, stay)
+def draw_careers(
+    effects: Effects, sessions: pd.DataFrame, intercepts: Intercepts, first_pid: int, rng: np.random.Generator
+) -> Careers:
+    """Fill the sessions of a département with people, let them enter, leave and find work (or not)."""
+    rows = _trainees(effects, sessions, first_pid, rng)
+    people = rows.drop_duplicates("pid", keep="first")[PERSON].reset_index(drop=True)
+    spells = pd.concat([past_spells(people, rng), _work_after(effects, rows, intercepts, rng)], ignore_index=True)
+    return Careers(rows, people, spells)
+
+
+def calibrate(effects: Effects, sessions: pd.DataFrame) -> Intercepts:
+    """Find the two intercepts that give the Region's rates of work and of lasting work six months after training.
+
+    They are found on a sample of sessions of the whole world, by bisection, and hold in every département.
+    """
+    world = effects.world
+    rng = world.rng("calibration")
+    started = sessions[sessions["starts"] <= world.as_of]
+    size = max(1, round(_SAMPLE / (FILL * float(started["places"].mean()))))
+    sample = started.iloc[np.sort(rng.permutation(len(started))[:size])]
+    # a small world has few sessions: filled many times over, they still tell its mean to a point
+    rows = [_trainees(effects, sample.reset_index(drop=True), 0, rng) for _ in range(max(1, size // len(sample)))]
+    entries = pd.concat(rows, ignore_index=True).query("status == 'entre'").reset_index(drop=True)
+
+    found = effects.trained(entries, (0.0, 0.0))
+    # six months after training: whatever it lasted, seen from the month before it ended
+    left = replace(found, until=np.ones_like(found.until), month=found.month + found.until - 1)
+    before, after = logit(found.stays), logit(found.stays_after)
+
+    def rates(work: float, stay: float) -> tuple[float, float]:
+        moved = replace(left, rate=left.rate * np.exp(work), stays=sigmoid(before + stay), stays_after=sigmoid(after + stay))
+        working, lasting = occupation(moved, [7])
+        return float(working.mean()), float(lasting.sum() / working.sum())
+
+    work = stay = 0.0
+    for _ in range(_ROUNDS):  # each hardly moves the other
+        work = _bisect(lambda value: rates(value, stay)[0], WORK_6M, -6.0, 1.0)  # noqa: B023  # called at once
+        stay = _bisect(lambda value: rates(work, value)[1], DURABLE_AMONG_WORK, -4.0, 4.0)  # noqa: B023
+    return work, stay
+
+
+def _bisect(function: Callable[[float], float], target: float, low: float, high: float) -> float:
+    for _ in range(14):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) < target else (low, middle)
+    return (low + high) / 2
+
+
+def _trainees(effects: Effects, sessions: pd.DataFrame, first_pid: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Prescribe sessions to people chosen for them. One row per prescription, with its course, person and end."""
+    rows = _add_exits(_prescriptions(effects.world, sessions, rng), rng)
+    return _follow(_add_people(effects, rows, first_pid, rng), effects.world, rng)
 
 
 def _prescriptions(world: World, sessions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Prescribe the sessions that started, and those about to. One row per prescription, with its status."""
-    near = sessions[sessions["starts"] <= world.as_of + pd.Timedelta(days=_UPCOMING_DAYS)].reset_index(drop=True)
+    near = sessions[sessions["starts"] <= world.as_of + pd.Timedelta(days=UPCOMING_DAYS)].reset_index(drop=True)
     ahead = np.maximum(0, (near["starts"] - world.as_of).dt.days.to_numpy())
     fill = np.clip(rng.normal(FILL + 0.01, 0.1, len(near)), 0.4, 1.0)
-    kept = rng.binomial(near["places"], np.where(ahead > 0, 0.7 * (1 - ahead / (_UPCOMING_DAYS + 1)), fill))
+    kept = rng.binomial(near["places"], np.where(ahead > 0, 0.7 * (1 - ahead / (UPCOMING_DAYS + 1)), fill))
     loss = action_table()["lost"].reindex(near["action_type"]).to_numpy() * rng.uniform(0.8, 1.2, len(near))
     lost = rng.poisson(kept * loss / (1 - loss))
     rows = near.loc[near.index.repeat(kept + lost)]
-    here = np.concatenate([np.arange(n) < k for n, k in zip(kept + lost, kept, strict=True)])
+    turn = rows.groupby(level=0).cumcount().to_numpy()
+    here = turn < kept[rows.index]
     upcoming = (rows["starts"] > world.as_of).to_numpy()
-    away = rng.choice(["refuse", "non_presente"], len(rows), p=[0.55, 0.45])
+    away = np.where(rng.random(len(rows)) < 0.55, "refuse", "non_presente")
     status = np.where(here, np.where(upcoming, "prescrit", "entre"), np.where(upcoming, "refuse", away))
     before = pd.to_timedelta(rng.integers(7, 75, len(rows)), unit="D")
     recent = pd.to_timedelta(rng.integers(0, 40, len(rows)), unit="D")
@@ -74,41 +132,77 @@ def _prescriptions(world: World, sessions: pd.DataFrame, rng: np.random.Generato
     return rows.sort_values(["known_from", "session"], kind="stable").reset_index(drop=True)
 
 
-def _add_exits(rows: pd.DataFrame, world: World, rng: np.random.Generator) -> pd.DataFrame:
+def _add_exits(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Add how each training ended, also in the future. Same rows; blank where the person did not enter."""
     size = len(rows)
-    reason = rng.choice([*_LEFT, "fin"], size, p=[*_LEFT.values(), 1 - sum(_LEFT.values())]).astype(object)
+    reason = rng.choice(np.array([*EXITS, "fin"], dtype=object), size, p=[*EXITS.values(), 1 - sum(EXITS.values())])
     early = (rows["ends"] - rows["starts"]) * rng.uniform(0.1, 0.9, size)
     exited = rows["ends"].where(reason == "fin", (rows["starts"] + early).dt.normalize())
     inside = (rows["status"] == "entre").to_numpy()
     graded = inside & (rows["action_type"] == "certification").to_numpy()
     certified = pd.Series((reason == "fin") & (rng.random(size) < _CERTIFIED), dtype="boolean").where(graded)
-    prescriber = rng.choice(["France Travail", "Mission locale", "Cap emploi", "Département"], size, p=[0.72, 0.16, 0.05, 0.07])
+    names = np.array(["France Travail", "Mission locale", "Cap emploi", "Département"], dtype=object)
     return rows.assign(
         exited=exited.where(inside),
-        exit_reason=pd.Series(reason).where(inside),
+        exit_reason=pd.Series(reason, dtype="object").where(inside),
         certified=certified,
-        prescriber=prescriber,
+        prescriber=rng.choice(names, size, p=[0.72, 0.16, 0.05, 0.07]),
         funder=rows["funders"].str.split(":").str[0],
-        person_eur=(rows["cost_eur"] / rows["places"].where(rows["places"] > 0) / rows["sessions"]).round(2),
+        person_eur=(rows["cost_eur"] / rows["lot_places"].clip(lower=1)).round(2),
     )
 
 
-def _add_people(rows: pd.DataFrame, world: World, rng: np.random.Generator) -> pd.DataFrame:
-    """Send a person to each prescription. Same rows, with the person's columns and ``pid``."""
-    size = len(rows)
-    session_place = rows["place"].to_numpy()
-    below_4 = np.where(rows["public"] == "infra4", True, rng.random(size) < BELOW_4)
-    young = np.where(rows["public"] == "jeunes", 0.9, NEET * 0.93)
-    draw = Draw(_homes_near(world, session_place, rng), below_4, rng.random(size) < young, rows["known_from"].to_numpy())
-    people = seek_trained(draw_people(world, draw, rng), rows["occupations"], rng)
-    flags = {flag: people[flag] | (rows["public"] == public) for public, flag in _FLAG_OF_PUBLIC.items()}
-    people = people.assign(**flags)
-    start = np.datetime64((world.as_of - pd.DateOffset(years=1)).normalize())
-    since = (people["reference"] - start).dt.days / DAYS_PER_MONTH
+def _add_people(effects: Effects, rows: pd.DataFrame, first_pid: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Send a chosen person to each prescription. Same rows, with the person's columns and ``pid``."""
+    world, size = effects.world, len(rows)
+    traits = _chosen(effects, rows, rng)
+    flags = {flag: traits[flag] | (rows["public"] == public) for public, flag in _FLAG_OF_PUBLIC.items()}
+    people = settle(world, traits.assign(**flags), _homes_near(world, rows["place"].to_numpy(), rng), rng)
+    people = seek_trained(people, rows["occupations"], rng)
+    # seen at a yearly date before the prescription: most trainees were listed there
+    since = _months_since_listing(world, people["reference"])
     seen = (since > 0.5) & (rng.random(size) < _SEEN)
     people = people.assign(wait_months=people["wait_months"].where(~seen, since + rng.exponential(5.0, size) + 0.1), seen=seen)
-    return rows.assign(**people, pid=np.arange(size), registered=registered(people), followed=False)
+    return rows.assign(**people, pid=first_pid + np.arange(size), registered=registered(people), followed=False)
+
+
+def _chosen(effects: Effects, rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Let people stand in line for each prescription and take one, by the odds above. One row per prescription."""
+    dials, size = effects.world.dials.training, len(rows)
+    line = dials.line
+    below_4 = np.tile((rows["public"] == "infra4").to_numpy(), line) | (rng.random(size * line) < BELOW_4)
+    young = np.tile(np.where(rows["public"] == "jeunes", 0.9, NEET * 0.93), line)
+    seen = np.tile(rows["known_from"].to_numpy(), line)
+    people = draw_traits(Draw(below_4, rng.random(size * line) < young, seen), rng)
+    strict = np.tile(_strictness(effects, rows), line)
+    odds = dials.creaming * strict * person_score(people) / _SCORE_SPREAD + dials.hidden * people["drive"].to_numpy()
+    best = (odds + rng.gumbel(size=size * line)).reshape(line, size).argmax(axis=0)
+    taken: pd.DataFrame = people.iloc[best * size + np.arange(size)].reset_index(drop=True)
+    return taken
+
+
+def _strictness(effects: Effects, rows: pd.DataFrame) -> Numbers:
+    """Say how strictly each type in each sector chooses: 0 to 2, drawn once for the world, most where ``perverse`` says so."""
+    world, sectors = effects.world, rows["formacode"].str[:3]
+    pairs = pd.MultiIndex.from_arrays([rows["action_type"], sectors])
+    listed = pairs.unique()
+    kinds, of_sector = (pd.Series(listed.get_level_values(level)) for level in (0, 1))
+    types = effects.types["effect"]
+    helps = (((types - types.mean()) / types.std()).reindex(kinds).to_numpy() + effects.fortune(kinds, of_sector)) / np.sqrt(2)
+    perverse = world.dials.training.perverse
+    chance = np.array([world.rng("strict", kind, sector).normal() for kind, sector in listed])
+    strict = 2 * ndtr(np.sqrt(1 - perverse**2) * chance - perverse * helps)
+    return np.asarray(pd.Series(strict, index=listed).reindex(pairs).to_numpy(dtype="float64"))
+
+
+def _months_since_listing(world: World, dates: pd.Series) -> Numbers:
+    """Count the months since the last yearly listing of jobseekers; 0 where there was none before."""
+    since = np.zeros(len(dates))
+    for years in range(world.scale.observations - 1, 0, -1):
+        listed = (world.as_of - pd.DateOffset(years=years)).normalize()
+        months = (dates - listed).dt.days.to_numpy() / DAYS_PER_MONTH
+        since = np.where(months > 0, months, since)
+    return np.asarray(since)
 
 
 def _homes_near(world: World, places: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -118,7 +212,7 @@ def _homes_near(world: World, places: NDArray[np.int64], rng: np.random.Generato
     department = world.atoms["department"].to_numpy()
     home = own.copy()
     away = rng.random(len(places)) > 0.72
-    for code in np.unique(department):
+    for code in np.unique(department[own]):
         rows = np.flatnonzero(away & (department[own] == code))
         atoms = np.flatnonzero(department == code)
         home[rows] = rng.choice(atoms, len(rows), p=people[atoms] / people[atoms].sum())
@@ -133,44 +227,54 @@ def _follow(rows: pd.DataFrame, world: World, rng: np.random.Generator) -> pd.Da
     qualifies = action_table()["qualifies"].reindex(rows["action_type"]).to_numpy(dtype=bool)
     done = rows[~qualifies & (rows["exit_reason"] == "fin").to_numpy()]
     next_step = rows[qualifies & (rng.random(len(rows)) < _FOLLOW)]
-    keys = ["department", "row", "date"]
     home = rows["atom"].map(world.atoms["department"])
     left = pd.DataFrame({"department": home[next_step.index], "row": next_step.index, "date": next_step["known_from"]})
-    right = pd.DataFrame({"department": home[done.index], "row": done.index, "date": done["exited"]})
+    right = pd.DataFrame({"department": home[done.index], "first": done.index, "date": done["exited"]})
     pairs = pd.merge_asof(
-        left[keys].sort_values("date", kind="stable"),
-        right[keys].sort_values("date", kind="stable").rename(columns={"row": "first"}),
+        left.sort_values("date", kind="stable"),
+        right.sort_values("date", kind="stable"),
         on="date",
         by="department",
         tolerance=pd.Timedelta(days=300),
     )
     pairs = pairs[pairs["first"].notna()].drop_duplicates("first", keep="first")
     second, first = pairs["row"].to_numpy(dtype=int), pairs["first"].to_numpy(dtype=int)
-    taken = [c for c in rows.columns[rows.columns.get_loc("atom") :] if c not in ("reference", "followed")]
+    taken = [c for c in rows.columns[rows.columns.get_loc("sex") :] if c not in ("followed",)]
     source = np.arange(len(rows))
     source[second] = first
     people = rows[taken].iloc[source].set_axis(rows.index)
     return rows.assign(**people, followed=rows.index.isin(first))
 
 
-def _chances(scores: pd.DataFrame, intercept: float, stay: float) -> pd.DataFrame:
-    """Turn the scores of entries into probabilities. One row per entry; durable counts all who trained."""
-    work = {name: sigmoid(scores[f"{name}_work"].to_numpy() + intercept) for name in ("with", "without")}
-    lasting = {name: work[name] * sigmoid(scores[f"{name}_stay"].to_numpy() + stay) for name in work}
-    columns = {f"work_{name}": work[name] for name in work} | {f"durable_{name}": lasting[name] for name in work}
-    return pd.DataFrame(columns, index=scores.index)
-
-
-def _work_after(world: World, rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw the work that follows each training, or the prescription of those who never entered. One row per spell."""
-    free = rows[rows["status"].isin(["entre", "refuse", "non_presente"]) & ~rows["followed"]]
+def _work_after(effects: Effects, rows: pd.DataFrame, intercepts: Intercepts, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw the work that follows each entry, or the prescription of those who never entered. One row per spell."""
+    free = rows[~rows["followed"] & rows["status"].isin(["entre", "refuse", "non_presente"])]
     inside = free["status"] == "entre"
-    hired = (free["exit_reason"] == "emploi").fillna(False).to_numpy(dtype=bool)
-    work = free["work_with"].where(inside, free["work_without"])
-    lasting = free["durable_with"].where(inside, free["durable_without"])
-    works = hired | (rng.random(len(free)) < work.to_numpy())
-    stays = rng.random(len(free)) < (lasting / work).to_numpy()
-    target = free["occupations"].str.split("|").str[0]
-    target = target.where(inside & (target != ""), free["wanted"])
-    reference = free["exited"].where(inside, free["known_from"] + pd.Timedelta(days=30))
-    return spells_after(world, free.assign(reference=reference, works=works, stays=stays, at_once=hired, target=target), rng)
+    entered = free[inside].assign(reference=lambda t: t["entered"]).reset_index(drop=True)
+    away = free[~inside].assign(reference=lambda t: t["known_from"] + pd.Timedelta(days=30)).reset_index(drop=True)
+    target = one_of(entered["occupations"], rng).mask((entered["exit_reason"] == "abandon").to_numpy(), "")
+    entered = entered.assign(target=target, owner=entered["action_type"] == "creation_entreprise")
+    trained = effects.trained(rows.loc[free.index[inside]].reset_index(drop=True), intercepts)
+    return pd.concat(
+        [
+            draw_spells(entered, trained, _months_left(effects.world, entered), rng),
+            work_untrained(effects, away, intercepts, rng),
+        ],
+        ignore_index=True,
+    )
+
+
+def work_untrained(effects: Effects, people: pd.DataFrame, intercepts: Intercepts, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw the work that follows a date without training. One row per spell."""
+    chances = untrained(
+        effects.rate(people, intercepts[0]),
+        sigmoid(stay_score(people) + intercepts[1]),
+        effects.month_of(people["reference"]),
+        effects.world.pulse(),
+    )
+    return draw_spells(people.assign(target="", owner=False), chances, _months_left(effects.world, people), rng)
+
+
+def _months_left(world: World, people: pd.DataFrame) -> NDArray[np.int64]:
+    """Count the months from each reference to ``as_of``, begun ones included."""
+    return np.asarray(np.ceil((world.as_of - people["reference"]).dt.days / DAYS_PER_MONTH).clip(lower=0).astype(np.int64))

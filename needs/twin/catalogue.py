@@ -12,33 +12,28 @@ import pandas as pd
 
 from features import facts
 from needs.twin.actions import action_table
-from needs.twin.careers import Careers
-from needs.twin.offers import Commune, places_in
-from needs.twin.purchases import draw_lines
+from needs.twin.offers import Commune
+from needs.twin.places import places_in
+from needs.twin.purchases import WEEK_HOURS, draw_lines
 from needs.twin.raw import rows_of
 from needs.twin.world import World
 
 OPEN_MONTHS = 9
-_CLOSED = 0.09
+CLOSED = 0.09
 _PERMANENT = 0.08
 _OLD_LEVELS = {1: 2, 2: 3, 3: 4, 4: 5, 5: 6, 6: 7, 7: 8}
 _PAID_BY_TRAINEE = "10"
 _SEATS_IN = ("recrutement", "cycle", "financeur")
 
 
-def draw_catalogue(world: World, sessions: pd.DataFrame, careers: Careers) -> pd.DataFrame:
-    """List what is on offer at ``as_of``: sessions about to start, some just started. One row per session."""
-    rng = world.rng("catalogue")
-    end = world.as_of + pd.DateOffset(months=OPEN_MONTHS)
-    funded = sessions[(sessions["starts"] > world.as_of - pd.Timedelta(days=60)) & (sessions["starts"] <= end)]
-    coming = int((funded["starts"] > world.as_of).sum())
-    missing = max(0, round(world.scale.open_sessions / (1 - _CLOSED)) - coming)
-    rows = pd.concat([funded, _unfunded(world, missing, rng)], ignore_index=True)
-    held = careers.prescriptions[careers.prescriptions["status"].isin(["prescrit", "entre"])].groupby("session").size()
+def draw_catalogue(world: World, sessions: pd.DataFrame, prescriptions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """List what is on offer at ``as_of`` in some places: sessions about to start, some just started. One row per session."""
+    rows = sessions[coming(world, sessions["starts"], days_before=60)].reset_index(drop=True)
+    held = prescriptions[prescriptions["status"].isin(["prescrit", "entre"])].groupby("session").size()
     seats = (rows["places"] - rows["session"].map(held).fillna(0)).clip(lower=0).astype(int)
     draw = rng.random(len(rows))
-    shut = (seats == 0) | (rows["starts"] <= world.as_of) | (draw < _CLOSED * 0.7)
-    state = np.where(shut, "2", np.where(draw < _CLOSED, "3", np.where(draw < 0.8, "1", "")))
+    shut = (seats == 0) | (rows["starts"] <= world.as_of) | (draw < CLOSED * 0.7)
+    state = np.where(shut, "2", np.where(draw < CLOSED, "3", np.where(draw < 0.8, "1", "")))
     named = facts.publics().query("public != ''").sort_values("code").drop_duplicates("public", keep="last")
     codes = named.set_index("public")["code"]
     return rows.assign(
@@ -50,27 +45,40 @@ def draw_catalogue(world: World, sessions: pd.DataFrame, careers: Careers) -> pd
     )
 
 
-def _unfunded(world: World, count: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw sessions that no lot of the Region pays for. One row per session, two per course."""
-    lines = draw_lines(world, -(-count // 2), "market") if count else draw_lines(world, 1, "market").head(0)
+def coming(world: World, starts: pd.Series[pd.Timestamp], *, days_before: int = 0) -> pd.Series[bool]:
+    """Say which sessions a catalogue of ``as_of`` lists: those of the next nine months, and some days back."""
+    end = world.as_of + pd.DateOffset(months=OPEN_MONTHS)
+    listed: pd.Series[bool] = (starts > world.as_of - pd.Timedelta(days=days_before)) & (starts <= end)
+    return listed
+
+
+def draw_unfunded(world: World, sessions: pd.DataFrame) -> pd.DataFrame:
+    """Draw sessions that no lot of the Region pays for, to complete the catalogue. One row per session, two per course."""
+    count = max(0, round(world.scale.open_sessions / (1 - CLOSED)) - int(coming(world, sessions["starts"]).sum()))
+    rng = world.rng("catalogue")
+    lines = draw_lines(world, max(1, -(-count // 2)), "market")
     rows = lines.loc[lines.index.repeat(2)].head(count).reset_index()
     size = len(rows)
     share = world.atoms["population"].to_numpy() / world.atoms["population"].sum()
-    place = places_in(world, rng.choice(len(share), size, p=share), rng, power=1.6)
+    place = places_in(world.communes, rng.choice(len(share), size, p=share), rng, power=1.6)
     starts = world.as_of + pd.to_timedelta(rng.integers(5, OPEN_MONTHS * 30, size), unit="D")
-    days = np.maximum(3, (rows["centre_hours"] + rows["company_hours"]) / 30 * 7).round().astype(int)
+    days = np.maximum(3, (rows["centre_hours"] + rows["company_hours"]) / WEEK_HOURS * 7).round().astype(int)
+    number = pd.Series(np.arange(size)).astype("str").str.zfill(6)
     return rows.assign(
-        lot=[f"M{k:05d}" for k in rows["index"]],
-        session=[f"M{k:06d}" for k in range(size)],
-        lheo=[f"44_SE_9{k:05d}" for k in range(size)],
+        lot="M" + rows["index"].astype("str").str.zfill(5),
+        session="M" + number,
+        lheo="44_SE_M" + number,
         funders=rng.choice(["16:1.0", "4:1.0", ""], size, p=[0.5, 0.2, 0.3]),
         provider=[f"{91_000_000_000_000 + 7_654_321 * int(k % 97):014d}" for k in rows["index"]],
         starts=starts,
         ends=starts + pd.to_timedelta(days, unit="D"),
         place=place,
+        atom=world.communes["atom"].to_numpy()[place],
         places=rows["group"],
+        lot_places=rows["group"],
         cost_eur=rows["group_hour_eur"] * rows["centre_hours"],
         sessions=1,
+        load=0.0,
     ).drop(columns="index")
 
 

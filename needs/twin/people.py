@@ -8,21 +8,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from needs.twin.offers import places_in, skills_of
+from needs.twin.places import places_in
 from needs.twin.scales import DAYS_PER_MONTH, REGION_BELOW_LEVEL_4, REGION_JOBSEEKERS, REGION_NEET
+from needs.twin.skills import skills_of
 from needs.twin.world import World
 
 BELOW_4 = REGION_BELOW_LEVEL_4 / REGION_JOBSEEKERS
 NEET = REGION_NEET / REGION_JOBSEEKERS
 _YOUNG_NOT_NEET = 0.025
 _LEVEL_UNKNOWN = 0.04
+_PERSON_STEP = 736_878_787
+# What is drawn of a person once and for all.
+PERSON = [
+    *("pid", "reference", "sex", "birth_year", "level", "rsa", "qpv", "th", "detained", "neet", "lone_parent", "mobility_km"),
+    *("licence", "opposition", "wait_months", "job_months", "gap_days", "drive", "atom", "home", "wanted", "wanted_2"),
+    *("last_occupation", "skills", "registered", "known_from", "seen"),
+]
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What is settled about people before the rest is drawn: where they live, and two marks that proportions bear on."""
+    """What is settled about people before the rest is drawn: two marks that proportions bear on, and when they are seen."""
 
-    atoms: NDArray[np.int64]
     below_4: NDArray[np.bool_]
     neet: NDArray[np.bool_]
     reference: NDArray[np.datetime64]
@@ -30,13 +37,13 @@ class Draw:
     @property
     def size(self) -> int:
         """How many people."""
-        return len(self.atoms)
+        return len(self.below_4)
 
 
-def homes(world: World, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose the atom where each person lives, by population."""
-    share = world.atoms["population"].to_numpy() / world.atoms["population"].sum()
-    return np.asarray(rng.choice(len(share), size, p=share))
+def homes(world: World, atoms: NDArray[np.int64], size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose the atom where each person lives, among some, by population."""
+    share = world.atoms["population"].to_numpy()[atoms]
+    return np.asarray(rng.choice(atoms, size, p=share / share.sum()))
 
 
 def quota(size: int, wanted: float, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -44,21 +51,21 @@ def quota(size: int, wanted: float, rng: np.random.Generator) -> NDArray[np.bool
     return np.asarray(rng.permutation(size) < round(wanted))
 
 
-def draw_people(world: World, draw: Draw, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw people as they are at their reference date. One row per person.
+def draw_traits(draw: Draw, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw people as they are at their reference date, wherever they live. One row per person.
 
-    ``wait_months`` since they registered, ``job_months`` in their last job (0: none yet), ``gap_days`` between both.
+    ``wait_months`` since they registered, ``job_months`` in their last job (0: none yet), ``gap_days`` between both;
+    ``drive`` is what no file shows.
     """
     size = draw.size
     young = draw.neet | (rng.random(size) < _YOUNG_NOT_NEET)
-    year = pd.DatetimeIndex(draw.reference).year.to_numpy()
+    year = draw.reference.astype("datetime64[Y]").astype(int) + 1970
     age = np.where(young, rng.integers(17, 25, size), np.clip(rng.normal(42, 11, size), 26, 63).astype(int))
     no_job = rng.random(size) < np.where(young, 0.4, 0.03)
-    people = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "atom": draw.atoms,
-            "home": places_in(world, draw.atoms, rng),
-            "sex": rng.choice(["H", "F"], size, p=[0.52, 0.48]),
+            "reference": draw.reference.astype("datetime64[s]"),
+            "sex": np.where(rng.random(size) < 0.52, "H", "F"),
             "birth_year": year - age,
             "level": _levels(draw.below_4, rng),
             "rsa": (rng.random(size) < 0.19) & ~young,
@@ -73,9 +80,9 @@ def draw_people(world: World, draw: Draw, rng: np.random.Generator) -> pd.DataFr
             "wait_months": np.minimum(rng.exponential(np.where(young, 8.0, 20.0), size), 120),
             "job_months": np.where(no_job, 0.0, np.clip(rng.lognormal(np.log(13), 1.1, size), 0.5, 300)),
             "gap_days": rng.integers(0, 60, size),
+            "drive": rng.normal(0, 1, size),
         }
     )
-    return _add_occupations(people, world, rng).assign(reference=draw.reference.astype("datetime64[s]"))
 
 
 def _levels(below_4: NDArray[np.bool_], rng: np.random.Generator) -> pd.Series:
@@ -87,35 +94,68 @@ def _levels(below_4: NDArray[np.bool_], rng: np.random.Generator) -> pd.Series:
     return level.mask(~below_4 & (rng.random(size) < _LEVEL_UNKNOWN))
 
 
-def _add_occupations(people: pd.DataFrame, world: World, rng: np.random.Generator) -> pd.DataFrame:
-    """Add what each person looks for, did last and can do. Same rows."""
-    size = len(people)
-    codes = world.occupations["occupation"].to_numpy()
-    cumulated = world.supply.cumsum(axis=1)[people["atom"].to_numpy()]
-    draws = [np.minimum((cumulated < rng.random(size)[:, None]).sum(axis=1), len(codes) - 1) for _ in range(3)]
+def settle(world: World, traits: pd.DataFrame, atoms: NDArray[np.int64], rng: np.random.Generator) -> pd.DataFrame:
+    """Give people a home in their atom, and what they look for, did last and can do. Same rows."""
+    size = len(traits)
+    codes = world.occupations["occupation"].to_numpy(dtype=object)
+    draws = [_sought(world, atoms, rng) for _ in range(3)]
     last = np.where(rng.random(size) < 0.45, draws[0], draws[2])
-    wanted = pd.Series(codes[draws[0]])
     second = pd.Series(codes[draws[1]]).mask(rng.random(size) < 0.5).mask(draws[0] == draws[1])
-    skills = np.array([skills_of(code) for code in codes], dtype=object)
-    picked = [skills[last, k] for k in range(3)] + [skills[draws[0], k + 2] for k in range(2)]
-    known = np.array(["|".join(sorted(set(row))) for row in zip(*picked, strict=True)], dtype=object)
-    return people.assign(
-        wanted=wanted,
+    return traits.reset_index(drop=True).assign(
+        atom=atoms,
+        home=places_in(world.communes, atoms, rng),
+        wanted=pd.Series(codes[draws[0]]),
         wanted_2=second,
-        last_occupation=pd.Series(codes[last]).mask(people["job_months"] == 0),
-        skills=pd.Series(known).mask(rng.random(size) < 0.15),
+        last_occupation=pd.Series(codes[last]).mask((traits["job_months"] == 0).to_numpy()),
+        skills=_held(codes, last, draws[0]).mask(rng.random(size) < 0.15),
     )
+
+
+def _sought(world: World, atoms: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw an occupation for each person from what people of their atom look for. Gives positions in the occupations."""
+    size = world.supply.shape[1]
+    listed, where = np.unique(atoms, return_inverse=True)
+    ends = (world.supply[listed].cumsum(axis=1) + np.arange(len(listed))[:, None]).ravel()
+    found = np.searchsorted(ends, where + rng.random(len(atoms)), side="right")
+    return np.asarray(np.clip(found - where * size, 0, size - 1), dtype=np.int64)
+
+
+def _held(codes: NDArray[np.object_], last: NDArray[np.int64], wanted: NDArray[np.int64]) -> pd.Series:
+    """Name the skills of people: three of what they did last, two of what they look for, joined by ``|``."""
+    named = [skills_of(code) for code in codes]
+    pairs, where = np.unique(last * len(codes) + wanted, return_inverse=True)
+    both = zip(*np.divmod(pairs, len(codes)), strict=True)
+    texts = ["|".join(sorted({*named[did][:3], *named[seeks][2:4]})) for did, seeks in both]
+    return pd.Series(np.array(texts, dtype=object)[where])
 
 
 def seek_trained(people: pd.DataFrame, occupations: pd.Series[str], rng: np.random.Generator) -> pd.DataFrame:
     """Let two thirds of trainees look for an occupation their course leads to. Same rows."""
-    options = occupations.str.split("|")
-    pick = rng.integers(0, 5, len(people))
-    target = pd.Series([names[k % len(names)] for names, k in zip(options, pick, strict=True)], index=people.index)
+    target = one_of(occupations, rng)
     follow = (rng.random(len(people)) < 0.65) & (target != "")
     return people.assign(wanted=people["wanted"].where(~follow, target))
+
+
+def one_of(joined: pd.Series[str], rng: np.random.Generator) -> pd.Series[str]:
+    """Pick one of the codes joined by ``|`` in each row; empty where there is none."""
+    pick = rng.integers(0, 5, len(joined))
+    listed, where = np.unique(joined.to_numpy(dtype=object).astype(str), return_inverse=True)
+    table = np.array(
+        [[names[k % len(names)] for k in range(5)] for names in (text.split("|") for text in listed)], dtype=object
+    )
+    return pd.Series(table[where, pick], index=joined.index)
 
 
 def registered(people: pd.DataFrame) -> pd.Series[pd.Timestamp]:
     """Give the day each person registered as a jobseeker."""
     return people["reference"] - pd.to_timedelta((people["wait_months"] * DAYS_PER_MONTH).round(), unit="D")
+
+
+def person_ids(pids: pd.Series[int]) -> pd.Series[str]:
+    """Name people by made-up identifiers that say nothing of the order they were drawn in.
+
+    >>> person_ids(pd.Series([1, 2])).tolist()
+    ['P736878787', 'P473757574']
+    """
+    numbers = pids.astype("int64") * _PERSON_STEP % 1_000_000_000
+    return "P" + numbers.astype("str").str.zfill(9)

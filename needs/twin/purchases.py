@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from features import facts
 from needs.twin.actions import action_table
-from needs.twin.offers import places_in
+from needs.twin.places import places_in
 from needs.twin.scales import FILL, PLACE_EUR
 from needs.twin.world import World
 
@@ -16,8 +16,13 @@ _PUBLICS = ("tout_public", "infra4", "jeunes", "rsa", "dld", "qpv", "th", "senio
 _PUBLIC_ODDS = np.array([0.6, 0.12, 0.08, 0.05, 0.05, 0.03, 0.03, 0.02, 0.01, 0.01])
 _STARTS = np.array([0.12, 0.10, 0.10, 0.08, 0.06, 0.05, 0.02, 0.02, 0.18, 0.14, 0.10, 0.03])
 _RENEWED = 0.85
-_WEEK_HOURS = 30.0
+WEEK_HOURS = 35.0
 _MEAN_GROUP = 11.5
+_USUAL_ABOVE = 3
+_GROUPINGS = ("territory", "zone", "department", "maison")
+FEWEST = 0.4
+# Those who enter and neither drop out nor leave for another reason: what ``careers`` draws.
+FINISHING = 0.82
 _LEVEL_ODDS = {"3": 0.55, "4": 0.28, "5": 0.17}
 
 
@@ -46,6 +51,8 @@ def draw_lines(world: World, count: int, name: str = "lines") -> pd.DataFrame:
     group_min = rng.integers(7, 11, count)
     infra = rng.random(count) < 0.5
     exit_level = pd.to_numeric(subject["level"])
+    hours = _evened(kind["hours"] * rng.uniform(0.7, 1.4, count), world)
+    company_hours = _evened(kind["company_hours"] * rng.uniform(0.6, 1.4, count), world)
     lines = pd.DataFrame(
         {
             "action_type": kind["action_type"],
@@ -57,18 +64,31 @@ def draw_lines(world: World, count: int, name: str = "lines") -> pd.DataFrame:
             "entry_level": (exit_level - 1).where(named & (infra | (exit_level > 3))).astype("Int64"),
             "exit_level": exit_level.where(named).astype("Int64"),
             "public": rng.choice(_PUBLICS, count, p=_PUBLIC_ODDS),
-            "centre_hours": (kind["hours"] * rng.uniform(0.7, 1.4, count)).round(-1).clip(lower=14),
-            "company_hours": (kind["company_hours"] * rng.uniform(0.6, 1.4, count)).round(-1),
+            "centre_hours": hours.round(-1).clip(lower=14),
+            "company_hours": company_hours.round(-1),
             "remote_hours": 0.0,
             "group_min": group_min,
             "group_max": group_min + rng.integers(4, 7, count),
-            "group_hour_eur": rng.lognormal(np.log(85), 0.18, count),
+            "group_hour_eur": _hour_prices(group_min + _USUAL_ABOVE, world, rng),
         }
     )
     lines["public"] = lines["public"].where(
         (lines["public"] != "infra4") | ~(lines["entry_level"] >= 4).fillna(False), "tout_public"
     )
-    return lines.assign(group=lines["group_min"] + 3, **_where_bought(world, count, rng))
+    return lines.assign(group=lines["group_min"] + _USUAL_ABOVE, **_where_bought(world, count, rng))
+
+
+def _hour_prices(group: NDArray[np.int64], world: World, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the price of a group's hour: a group costs the same whatever its size, but a place where prices do not differ."""
+    spread = world.dials.training.prices
+    by_place = (group / group.mean()) ** max(0.0, 1 - spread)
+    return np.asarray(85 * rng.lognormal(0, 0.18, len(group)) ** spread * by_place)
+
+
+def _evened(hours: pd.Series[float], world: World) -> pd.Series[float]:
+    """Draw hours towards their mean where prices differ less, and apart where they differ more. Same rows."""
+    mean = hours.mean()
+    return (mean + world.dials.training.prices * (hours - mean)).clip(lower=0)
 
 
 def _by_share(shares: pd.Series[float], count: int, rng: np.random.Generator) -> NDArray[np.object_]:
@@ -83,7 +103,7 @@ def _subjects(world: World, count: int, rng: np.random.Generator) -> pd.DataFram
     listed = facts.certifications().drop_duplicates("certifinfo")
     listed = listed[listed["level"].isin(_LEVEL_ODDS) & listed["formacode"].isin(facts.formacodes()["formacode"])]
     links = listed.assign(occupation=listed["occupations"].str.split("|")).explode("occupation")
-    weight = world.occupations.set_index("occupation")["weight"] ** 0.7
+    weight = world.occupations.set_index("occupation")["weight"]
     links = links.assign(odds=links["occupation"].map(weight))
     links = links.assign(odds=links["odds"] / links.groupby(["occupation", "level"])["odds"].transform("size"))
     odds = links.groupby("certifinfo")["odds"].sum()
@@ -93,11 +113,14 @@ def _subjects(world: World, count: int, rng: np.random.Generator) -> pd.DataFram
 
 
 def _where_bought(world: World, count: int, rng: np.random.Generator) -> dict[str, NDArray[np.object_]]:
-    """Give each line its territory, in one of the five kinds."""
+    """Give each line its territory, in one of the five kinds; where no zone or Maison is known, its bassin or département."""
     kind = rng.choice(["BE", "ZE", "D", "MR", "R"], count, p=[0.35, 0.05, 0.35, 0.22, 0.03])
-    home = world.communes.iloc[places_in(world, _atoms_by_people(world, count, rng), rng, power=1.1)]
-    codes = {"BE": home["territory"], "ZE": home["zone"], "D": home["department"], "MR": home["maison"]}
-    territory = np.full(count, "R44", dtype=object)
+    home = world.communes.iloc[places_in(world.communes, _atoms_by_people(world, count, rng), rng, power=1.1)]
+    kind = np.where((kind == "ZE") & (home["zone"] == "").to_numpy(), "BE", kind)
+    kind = np.where((kind == "MR") & (home["maison"] == "").to_numpy(), "D", kind)
+    regions = home["department"].map(facts.departments().set_index("department")["region"])
+    codes = {"BE": home["territory"], "ZE": home["zone"], "D": home["department"], "MR": home["maison"], "R": regions}
+    territory = np.full(count, "", dtype=object)
     for name, column in codes.items():
         territory = np.where(kind == name, column.to_numpy(dtype=object), territory)
     return {"territory_kind": kind.astype(object), "territory": territory}
@@ -139,7 +162,7 @@ def _one_exercise(world: World, lines: pd.DataFrame, year: int, total: int) -> p
         known_from=notified,
         market_ends=pd.to_datetime([f"{year + more}-12-31" for more in rng.integers(0, 3, count)]),
         renewals=rng.integers(0, 4, count),
-        bids=np.where(rng.random(count) < 0.03, 0, 1 + rng.poisson(2.2, count)),
+        bids=np.where(rng.random(count) < world.dials.training.no_bid, 0, 1 + rng.poisson(2.2, count)),
         provider=_sirets(rng, count),
     )
     return _priced(_conventions(lots))
@@ -176,9 +199,12 @@ def _sirets(rng: np.random.Generator, count: int) -> list[str]:
 
 
 def draw_sessions(world: World, lots: pd.DataFrame) -> pd.DataFrame:
-    """Run the sessions of each lot that found a provider. One row per session, planned ones included."""
+    """Run the sessions of each lot that found a provider. One row per session, planned ones included.
+
+    ``places`` are the session's own, ``lot_places`` those of its lot; ``place`` and ``atom`` say where it is held.
+    """
     rng = world.rng("sessions")
-    run = lots[lots["bids"] > 0]
+    run = lots[lots["bids"] > 0].rename(columns={"places": "lot_places"})
     rows = run.loc[run.index.repeat(run["sessions"])].reset_index(drop=True)
     size = len(rows)
     place = _training_places(world, rows, rng)
@@ -186,14 +212,15 @@ def draw_sessions(world: World, lots: pd.DataFrame) -> pd.DataFrame:
     starts = pd.to_datetime({"year": rows["exercise"], "month": month, "day": rng.integers(1, 29, size)})
     # a lot that was notified during its own year runs afterwards
     starts = starts.where(starts > rows["known_from"], rows["known_from"] + pd.Timedelta(days=20))
-    days = np.maximum(3, (rows["centre_hours"] + rows["company_hours"]) / _WEEK_HOURS * 7).round().astype(int)
-    number = [f"{k:06d}" for k in range(1, size + 1)]
+    days = np.maximum(3, (rows["centre_hours"] + rows["company_hours"]) / WEEK_HOURS * 7).round().astype(int)
+    number = pd.Series(np.arange(1, size + 1)).astype("str").str.zfill(6)
     return rows.assign(
-        session=[f"S{k}" for k in number],
-        lheo=[f"44_SE_{k}" for k in number],
+        session="S" + number,
+        lheo="44_SE_" + number,
         starts=starts,
         ends=starts + pd.to_timedelta(days, unit="D"),
         place=place,
+        atom=world.communes["atom"].to_numpy()[place],
         commune=world.communes["commune"].to_numpy()[place],
         places=rows["group"],
     )
@@ -204,8 +231,40 @@ def _training_places(world: World, rows: pd.DataFrame, rng: np.random.Generator)
     homes = world.communes
     weight = homes["population"].to_numpy() ** 1.8 + 1e-9
     place = np.zeros(len(rows), dtype=np.int64)
+    inside = {code: where for name in _GROUPINGS for code, where in homes.groupby(name).indices.items()}
+    everywhere = np.arange(len(homes))
     for territory, index in rows.groupby("territory").indices.items():
-        inside = (homes[["territory", "zone", "department", "maison"]] == territory).any(axis=1).to_numpy()
-        odds = weight * (inside if inside.any() else 1.0)
-        place[index] = rng.choice(len(homes), len(index), p=odds / odds.sum())
+        towns = inside.get(str(territory), everywhere)
+        place[index] = rng.choice(towns, len(index), p=weight[towns] / weight[towns].sum())
     return place
+
+
+def add_loads(sessions: pd.DataFrame, openings: pd.DataFrame, filled: float) -> pd.DataFrame:
+    """Say how many finishers of the year come for each opening they may fill: ``load``. Same rows; 0 without a sector.
+
+    ``openings`` are the yearly recruitments of each sector (column) in each atom and year (index); ``filled`` the share of
+    them that those who trained may fill. A sector that hardly exists in a place counts for two fifths of a mean one.
+    """
+    keys = [sessions["atom"], sessions["starts"].dt.year, sessions["formacode"].str[:3]]
+    finishers = _finishers(sessions)
+    row = openings.index.get_indexer(pd.MultiIndex.from_arrays(keys[:2]))
+    column = openings.columns.get_indexer(pd.Index(keys[2]))
+    table = openings.to_numpy()
+    found = np.where((row >= 0) & (column >= 0), table[np.maximum(row, 0), np.maximum(column, 0)], 0.0)
+    load = finishers.groupby(keys).transform("sum").to_numpy() / (filled * np.maximum(found, FEWEST * table.mean()))
+    return sessions.assign(load=np.where((finishers > 0) & (row >= 0), load, 0.0))
+
+
+def share_filled(world: World, sessions: pd.DataFrame, openings: pd.DataFrame) -> float:
+    """Say which share of the recruitments those who trained may fill, so that the median course is as full as the dial says.
+
+    What they fill is a matter of scale, not of worlds: ``training.congestion`` alone says how full it is.
+    """
+    loads = add_loads(sessions, openings, 1.0)["load"]
+    return float(loads[loads > 0].median() / max(world.dials.training.congestion, 1e-6))
+
+
+def _finishers(sessions: pd.DataFrame) -> pd.Series[float]:
+    """Expect so many to finish each session and look for work in its sector; none where its type has no sector."""
+    qualifies = action_table()["qualifies"].reindex(sessions["action_type"]).to_numpy(dtype=bool)
+    return (sessions["places"] * FILL * FINISHING).where(qualifies, 0.0)

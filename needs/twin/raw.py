@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,15 @@ from features.contracts import Contract
 
 _CHUNK = 5_000
 Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Written:
+    """One file: its source (its folder), where it lies and how many rows it holds."""
+
+    source: str
+    path: Path
+    rows: int
 
 
 def rows_of(frame: pd.DataFrame, kind: Callable[..., Row], columns: tuple[str, ...]) -> Iterator[Row]:

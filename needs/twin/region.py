@@ -1,40 +1,56 @@
-"""Draw a simulated region: raw files as a Region holds them, and apart from them the truth."""
+"""Draw a simulated region: raw files as a Region holds them, and apart from them the truth.
+
+What places share is drawn first (``world``, lots and sessions), then each département apart, on as many processes as one
+likes: its random numbers depend on the seed and its own name, so that the files are the same whatever their number.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
+from joblib import Parallel, delayed
 
 from features.tables import CONTRACT
 from features.vocabulary import InputError
 from needs.home import SIMULATED, Home
-from needs.twin import observers, raw
-from needs.twin.careers import Careers, draw_careers
-from needs.twin.catalogue import catalogue_lines, draw_catalogue
-from needs.twin.offers import draw_offers, offer_lines
-from needs.twin.purchases import draw_lots, draw_sessions
-from needs.twin.scales import scale_of
-from needs.twin.stock import Stock, draw_stock, file_columns, person_ids
-from needs.twin.survey import draw_survey, survey_years, write_survey
-from needs.twin.truth import truths
-from needs.twin.world import World, draw_world
+from needs.twin import raw
+from needs.twin.careers import calibrate
+from needs.twin.catalogue import draw_unfunded
+from needs.twin.department import Folders, Part, Plot, draw_department
+from needs.twin.diplomas import write_certifications, write_insertion
+from needs.twin.dirt import plant_faults
+from needs.twin.effects import Effects
+from needs.twin.observers import draw_projections
+from needs.twin.official import tension_causes, write_market, write_tension
+from needs.twin.oracle import Menu, consult
+from needs.twin.places import territories_table
+from needs.twin.purchases import add_loads, draw_lots, draw_sessions, share_filled
+from needs.twin.raw import Written
+from needs.twin.rules import (
+    follow_chance,
+    follow_last_purchase,
+    follow_projects,
+    follow_raw_rates,
+    last_budget,
+    plan_tables,
+    raw_rates,
+)
+from needs.twin.scales import in_parts, scale_of
+from needs.twin.signals import draw_signals, signal_truth
+from needs.twin.skills import skill_table
+from needs.twin.survey import survey_years, write_survey
+from needs.twin.truth import effect_table, occupation_table, tightness_table
+from needs.twin.world import World, draw_world, yearly_openings
+from needs.twin.worlds import WorldParams, load_world
+from needs.twin.worth import list_options, pool_table, worth_table
 
-_LAG_DAYS = (30, 75)
-
-
-@dataclass(frozen=True)
-class Written:
-    """One file: its source (its folder), where it lies and how many rows it holds."""
-
-    source: str
-    path: Path
-    rows: int
+AS_OF = pd.Timestamp("2026-03-31")
 
 
 @dataclass(frozen=True)
@@ -49,25 +65,177 @@ class Drawn:
         return sum(written.rows for written in self.raw if written.source == source)
 
 
-def draw(home: Home, *, scale: str, seed: int, as_of: pd.Timestamp) -> Drawn:
+def plots_of(world: World, lots: pd.DataFrame) -> list[Plot]:
+    """Share sessions and people over the départements, and find the intercepts that all of them have in common."""
+    sessions = draw_sessions(world, lots)
+    unfunded = draw_unfunded(world, sessions)
+    everywhere = np.arange(len(world.atoms))
+    openings = yearly_openings(world, everywhere, world.level[:, :, None] * world.common[None])
+    filled = share_filled(world, sessions, openings)
+    intercepts = calibrate(Effects(world), add_loads(sessions, openings, filled))
+    home = world.atoms["department"].to_numpy()
+    people = world.atoms.groupby("department")["population"].sum()
+    shares = in_parts(world.scale.jobseekers, people.to_numpy())
+    return [
+        Plot(
+            department=department,
+            sessions=sessions[home[sessions["atom"]] == department].reset_index(drop=True),
+            unfunded=unfunded[home[unfunded["atom"]] == department].reset_index(drop=True),
+            jobseekers=jobseekers,
+            filled=filled,
+            intercepts=intercepts,
+        )
+        for department, jobseekers in zip(people.index, shares, strict=True)
+    ]
+
+
+def draw(
+    home: Home,
+    *,
+    world: str | WorldParams = "calm",
+    scale: str = "tiny",
+    seed: int = 1,
+    as_of: pd.Timestamp = AS_OF,
+    workers: int = 1,
+) -> Drawn:
     """Draw a region into the home: files in ``data/raw``, truth in ``var/truth``. The same seed gives the same bytes.
 
-    Files hold nothing that was not known at ``as_of``. Refuses to mix with files that are there already.
+    ``world`` is the name of one that is shipped, the path of a YAML file, or what such a file says. Files hold nothing that
+    was not known at ``as_of``. Refuses to mix with files that are there already.
     """
-    size = scale_of(scale)
+    dials, size = load_world(world) if isinstance(world, str) else world, scale_of(scale)
     _refuse_mixing(home)
     if seed < 0:
         raise InputError(f"seed: {seed} is negative. Write a whole number from 0, like 1.")
-    world = draw_world(size, seed, as_of.normalize())
     # written aside and moved at the end: what dies half-way leaves data/raw empty
     aside = home.root / "data" / ".drawing"
     shutil.rmtree(aside, ignore_errors=True)
-    files, careers = _write_raw(world, aside)
-    moved = tuple(replace(file, path=_move(file.path, aside, home.raw)) for file in files)
+    folders = Folders(aside / "raw", aside / "truth")
+    drawn = draw_world(size, dials, seed, as_of.normalize(), name=dials.title)
+    files, truth = _write(drawn, folders, workers)
+    moved = tuple(replace(file, path=_move(file.path, folders.raw, home.raw)) for file in files)
+    told = tuple(replace(file, path=_move(file.path, folders.truth, home.truth)) for file in truth)
     shutil.rmtree(aside)
-    (home.raw / SIMULATED).write_text(f"A simulated region ({scale}, seed {seed}): no figure here is real.\n", encoding="utf-8")
-    truth = [(name, frame, home.truth / f"{name}.parquet") for name, frame in truths(world, careers)]
-    return Drawn(moved, tuple(Written(name, path, raw.write_truth(frame, path)) for name, frame, path in truth))
+    (home.raw / SIMULATED).write_text(f"{dials.title} ({scale}, seed {seed}): no figure here is real.\n", encoding="utf-8")
+    return Drawn(moved, told)
+
+
+def _write(world: World, folders: Folders, workers: int) -> tuple[list[Written], list[Written]]:
+    """Write every source, then the truth; give the files of both."""
+    lots = draw_lots(world)
+    plots = plots_of(world, lots)
+    parts = list(Parallel(n_jobs=workers)(delayed(draw_department)(world, plot, folders) for plot in plots))
+    files = [file for part in parts for file in part.files] + _write_wider(world, lots, parts, folders.raw)
+    kept = [file for file in files if file.source in (world.dials.files.sources or {file.source})]
+    for file in set(files) - set(kept):
+        file.path.unlink()
+    truth = [_merge(folder) for folder in sorted(folders.truth.iterdir())]
+    if world.dials.files.faults:
+        faults = plant_faults(folders.raw, world.rng("faults"))
+        again = faults[faults["fault"] == "duplicate"].groupby("file")["rows"].sum()
+        named = {file: file.path.relative_to(folders.raw).as_posix() for file in kept}
+        kept = [replace(file, rows=file.rows + int(again.get(named[file], 0))) for file in kept]
+        truth.append(_write_truth("faults", faults, folders.truth))
+    truth += [_write_truth(name, rows, folders.truth) for name, rows in _truths(world, lots, plots, parts, folders.truth)]
+    return kept, truth
+
+
+def _write_wider(world: World, lots: pd.DataFrame, parts: list[Part], folder: Path) -> list[Written]:
+    """Write the files that no département has of its own."""
+    counts = _together(parts, "counts")
+    tables = {
+        "purchases": lots.assign(territory=_bare(lots)),
+        "projections": draw_projections(world, _together(parts, "family_need")),
+        "signals": draw_signals(world),
+        "overrides": CONTRACT["overrides"].empty(),
+    }
+    if world.scale.whole_country:
+        tables["territories"] = territories_table(world.communes)
+    return [
+        *(_write_survey(_together(parts, f"survey_{year}"), year, folder) for year in survey_years(world)),
+        *(_write_ours(source, rows, folder) for source, rows in tables.items()),
+        write_market(world, counts, folder),
+        write_tension(world, folder),
+        write_insertion(world, folder),
+        write_certifications(world, folder),
+    ]
+
+
+def _together(parts: list[Part], name: str) -> pd.DataFrame:
+    """Put one table of all départements together, in their order. One row per row of theirs."""
+    return pd.concat([part.rows[name] for part in parts], ignore_index=True)
+
+
+def _write_survey(rows: pd.DataFrame, year: int, folder: Path) -> Written:
+    path = folder / "bmo" / f"Base_open_data_BMO_{year}.xlsx"
+    return Written("bmo", path, write_survey(rows, year, path))
+
+
+def _write_ours(source: str, rows: pd.DataFrame, folder: Path) -> Written:
+    path = folder / source / f"{source}.csv"
+    return Written(source, path, raw.write_csv(rows, CONTRACT[source], path))
+
+
+def _bare(lots: pd.DataFrame) -> list[str]:
+    """Write territories as their producers do, without the kind that stands in its own column."""
+    return [code.removeprefix(kind) for code, kind in zip(lots["territory"], lots["territory_kind"], strict=True)]
+
+
+def _truths(
+    world: World, lots: pd.DataFrame, plots: list[Plot], parts: list[Part], folder: Path
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Give the tables of truth that are the whole Region's, by name."""
+    yield "effects", effect_table(pd.read_parquet(folder / "chances.parquet"))
+    yield from _best_plans(world, lots, plots, parts)
+    yield "match_values", _match_values(_together(parts, "match_values"))
+    yield "occupations", occupation_table(world)
+    yield "tightness", tightness_table(world)
+    yield "skills", skill_table(world)
+    yield "signals", signal_truth(world)
+    yield "tension_causes", tension_causes(world)
+
+
+def _best_plans(world: World, lots: pd.DataFrame, plots: list[Plot], parts: list[Part]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Give what a place is worth in each bassin, the plans of the oracle and of simple rules, and what these are worth."""
+    sessions = pd.concat([plot.sessions for plot in plots], ignore_index=True)
+    effects, first = Effects(world), plots[0]
+    pools = pool_table(world, _together(parts, "openings"), sessions, first.filled)
+    worth = worth_table(effects, list_options(lots, sessions), pools, _together(parts, "people"), first.intercepts)
+    menu = Menu(worth, last_budget(world, lots))
+    survey = _together(parts, f"survey_{survey_years(world)[-1]}")
+    rules = {
+        "last_purchase": follow_last_purchase(world, menu, sessions),
+        "bmo_shares": follow_projects(world, menu, sessions, survey),
+        "raw_rates": follow_raw_rates(world, menu, raw_rates(_together(parts, "leavers"))),
+        "random": follow_chance(world, menu),
+    }
+    plans, values = plan_tables(menu, consult(menu), rules)
+    yield from {"worth": worth, "plans": plans, "plan_values": values}.items()
+
+
+def _match_values(values: pd.DataFrame) -> pd.DataFrame:
+    """Add up what the matches of all départements are worth. One row per rule."""
+    summed = values.groupby("rule", sort=False, as_index=False)[["value", "people"]].sum()
+    best = summed.loc[summed["rule"] == "oracle", "value"].sum()
+    return summed.assign(share_of_oracle=summed["value"] / best if best > 0 else np.nan)
+
+
+def _merge(folder: Path) -> Written:
+    """Put the parts of one table of truth into one file, in the order of départements, one at a time in memory."""
+    path, rows = folder.with_suffix(".parquet"), 0
+    parts = sorted(folder.iterdir())
+    with pq.ParquetWriter(path, pq.read_schema(parts[0])) as merged:
+        for part in parts:
+            table = pq.read_table(part)
+            merged.write_table(table)
+            rows += table.num_rows
+    shutil.rmtree(folder)
+    return Written(folder.name, path, rows)
+
+
+def _write_truth(name: str, rows: pd.DataFrame, folder: Path) -> Written:
+    path = folder / f"{name}.parquet"
+    return Written(name, path, raw.write_truth(rows, path))
 
 
 def _refuse_mixing(home: Home) -> None:
@@ -83,105 +251,3 @@ def _move(path: Path, aside: Path, folder: Path) -> Path:
     target = folder / path.relative_to(aside)
     target.parent.mkdir(parents=True, exist_ok=True)
     return path.replace(target)
-
-
-def _write_raw(world: World, folder: Path) -> tuple[list[Written], Careers]:
-    """Write every source under the folder; give the files, and the careers that the truth tells of."""
-    lots = draw_lots(world)
-    sessions = draw_sessions(world, lots)
-    careers = draw_careers(world, sessions)
-    stock = draw_stock(world, careers)
-    files = [
-        *_write_offers(world, folder),
-        *_write_surveys(world, folder),
-        _write_catalogue(world, folder, sessions, careers),
-        *_write_ours(folder, "jobseekers", stock.jobseekers, lambda t: t["known_from"].dt.strftime("%Y-%m-%d")),
-        *_write_ours(folder, "trainings", _trainings(world, careers, stock), lambda t: t["known_from"].dt.strftime("%Y")),
-        *_write_ours(folder, "employment", _employment(world, stock)),
-        *_write_ours(folder, "outcomes", observers.draw_outcomes(world, careers)),
-        *_write_ours(folder, "purchases", lots.assign(territory=_bare(lots))),
-        *_write_ours(folder, "sessions", _sessions(world, sessions, careers)),
-        *_write_ours(folder, "projections", observers.draw_projections(world)),
-        *_write_ours(folder, "signals", observers.draw_signals(world)),
-        *_write_ours(folder, "overrides", CONTRACT["overrides"].empty()),
-    ]
-    return files, careers
-
-
-def _write_ours(
-    folder: Path, source: str, rows: pd.DataFrame, part: Callable[[pd.DataFrame], pd.Series[str]] | None = None
-) -> list[Written]:
-    """Write one table as CSV, in one file or one per part."""
-    parts = {f"{source}_{name}": of_part for name, of_part in rows.groupby(part(rows))} if part else {source: rows}
-    paths = {folder / source / f"{name}.csv": of_part for name, of_part in parts.items()}
-    return [Written(source, path, raw.write_csv(of_part, CONTRACT[source], path)) for path, of_part in paths.items()]
-
-
-def _write_offers(world: World, folder: Path) -> list[Written]:
-    written = []
-    for year, lines in groupby(offer_lines(draw_offers(world), world), key=lambda pair: pair[0]):
-        path = folder / "offers" / f"offers_{year}.jsonl.gz"
-        texts = [text + "\n" for _, text in lines]
-        raw.write_lines(texts, path)
-        written.append(Written("offers", path, len(texts)))
-    return written
-
-
-def _write_surveys(world: World, folder: Path) -> list[Written]:
-    written = []
-    (folder / "bmo").mkdir(parents=True)
-    for year in survey_years(world):
-        rows, path = draw_survey(world, year), folder / "bmo" / f"Base_open_data_BMO_{year}.xlsx"
-        write_survey(rows, year, path)
-        written.append(Written("bmo", path, len(rows)))
-    return written
-
-
-def _write_catalogue(world: World, folder: Path, sessions: pd.DataFrame, careers: Careers) -> Written:
-    rows = draw_catalogue(world, sessions, careers)
-    path = folder / "catalogue" / f"catalogue_{world.as_of:%Y-%m-%d}.xml.gz"
-    raw.write_lines(catalogue_lines(rows, world), path)
-    return Written("catalogue", path, len(rows))
-
-
-def _bare(lots: pd.DataFrame) -> list[str]:
-    """Write territories as their producers do, without the kind that stands in its own column."""
-    return [code.removeprefix(kind) for code, kind in zip(lots["territory"], lots["territory_kind"], strict=True)]
-
-
-def _trainings(world: World, careers: Careers, stock: Stock) -> pd.DataFrame:
-    """Write prescriptions as known at ``as_of``: what ends later has no end yet. One row per prescription."""
-    rows = careers.prescriptions
-    rows = rows.assign(reference=rows["known_from"])
-    turn = rows.groupby("pid").cumcount()
-    told = pd.concat([file_columns(world, of_turn, stock.spells) for _, of_turn in rows.groupby(turn)]).sort_index()
-    later = told["exited"] > world.as_of
-    ended = {name: told[name].mask(later) for name in ("exited", "exit_reason", "certified")}
-    place = world.communes["commune"].to_numpy()[told["place"]]
-    allowance = ((told["centre_hours"] + told["company_hours"]) * 3.2).round(2)
-    return told.assign(**ended, place=place, cost_eur=told["person_eur"], allowance_eur=allowance)
-
-
-def _employment(world: World, stock: Stock) -> pd.DataFrame:
-    """Write spells of work as known at ``as_of``, with the lag of declarations. One row per spell known by then."""
-    rng = world.rng("lags")
-    spells = stock.spells.drop_duplicates(["pid", "starts", "contract", "occupation"], ignore_index=True)
-    start_lag, end_lag = (pd.to_timedelta(rng.integers(*_LAG_DAYS, len(spells)), unit="D") for _ in range(2))
-    known, end_known = spells["starts"] + start_lag, spells["ends"] + end_lag
-    seen = end_known <= world.as_of
-    rows = spells.assign(
-        person=person_ids(spells["pid"]),
-        commune=world.communes["commune"].to_numpy()[spells["home"]],
-        source="declarations",
-        known_from=known,
-        ends=spells["ends"].where(seen),
-        end_known_from=end_known.where(seen),
-    )
-    return rows[known <= world.as_of].sort_values(["known_from", "person"], kind="stable", ignore_index=True)
-
-
-def _sessions(world: World, sessions: pd.DataFrame, careers: Careers) -> pd.DataFrame:
-    """Write the sessions with their entries, blank for those still to come. One row per session."""
-    entered = careers.prescriptions[careers.prescriptions["status"] == "entre"].groupby("session").size()
-    entries = sessions["session"].map(entered).fillna(0).astype("Int64")
-    return sessions.assign(entries=entries.where(np.asarray(sessions["starts"] <= world.as_of)))

@@ -28,7 +28,11 @@ DAYS_PER_MONTH = 30.44
 
 @dataclass(frozen=True)
 class Scale:
-    """One size: which bassins (none: the whole Region), how many of everything, how far back."""
+    """One size: which bassins (none: the whole Region), how many of everything, how far back.
+
+    ``observations`` counts the yearly dates at which jobseekers are listed; ``extract`` says that offers come as Parquet
+    extracts beside one month of JSONL; ``whole_country`` that the départements are those of France.
+    """
 
     name: str
     bassins: tuple[str, ...]
@@ -38,6 +42,9 @@ class Scale:
     offers_per_month: int
     past_exercises: int
     open_sessions: int
+    observations: int
+    extract: bool = False
+    whole_country: bool = False
 
     @property
     def entries_a_year(self) -> float:
@@ -55,6 +62,7 @@ SCALES = {
         offers_per_month=125,
         past_exercises=2,
         open_sessions=60,
+        observations=3,
     ),
     "demo": Scale(
         name="demo",
@@ -65,6 +73,32 @@ SCALES = {
         offers_per_month=1_700,
         past_exercises=4,
         open_sessions=800,
+        observations=4,
+    ),
+    "region": Scale(
+        name="region",
+        bassins=(),
+        occupations=532,
+        jobseekers=REGION_JOBSEEKERS,
+        offer_months=72,
+        offers_per_month=69_444,
+        past_exercises=4,
+        open_sessions=20_000,
+        observations=4,
+        extract=True,
+    ),
+    "france": Scale(
+        name="france",
+        bassins=(),
+        occupations=532,
+        jobseekers=6_000_000,
+        offer_months=24,
+        offers_per_month=888_000,
+        past_exercises=1,
+        open_sessions=200_000,
+        observations=2,
+        extract=True,
+        whole_country=True,
     ),
 }
 
@@ -83,3 +117,13 @@ def scale_of(name: str) -> Scale:
 def stream(seed: int, *names: str) -> np.random.Generator:
     """Derive the random numbers of one part of the world from the seed and the part's name, whatever else is drawn."""
     return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
+
+
+def in_parts(total: int, weights: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[int]:
+    """Share a whole number by weights: each part is rounded, and the parts add up to it.
+
+    >>> in_parts(10, np.array([1.0, 1.0, 2.0]))
+    [3, 2, 5]
+    """
+    ends = np.floor(np.cumsum(weights) / weights.sum() * total + 0.5).astype(int)
+    return [int(part) for part in np.diff(ends, prepend=0)]

@@ -1,48 +1,59 @@
-"""What is true in the simulated region, for tests and benchmarks only."""
+"""What is true in a simulated region, for tests and benchmarks only: need, tightness, chances and effects.
+
+What a plan or a match is truly worth stands in ``worth``, ``oracle``, ``rules`` and ``matches``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from needs.twin.careers import Careers
-from needs.twin.stock import person_ids
+from needs.twin.careers import Intercepts
+from needs.twin.effects import Effects, groups_of, sigmoid, stay_score
+from needs.twin.market import Market
+from needs.twin.people import PERSON, person_ids
+from needs.twin.places import Numbers
+from needs.twin.work import IN_TRAINED_OCCUPATION, occupation
 from needs.twin.world import World
 
-
-def truths(world: World, careers: Careers) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Give the tables of truth by name: need, tightness, chances, effects."""
-    yield "need", need_table(world)
-    yield "tightness", tightness_table(world)
-    chances = chance_table(careers)
-    yield "chances", chances
-    yield "effects", effect_table(chances)
+HORIZONS = (6, 12, 18, 24)
+OUTCOMES = ("work", "durable", "trained_occupation")
 
 
-def need_table(world: World) -> pd.DataFrame:
+def need_table(market: Market) -> pd.DataFrame:
     """Say what was and will be needed. One row per bassin × département, occupation and month, future ones included.
 
-    ``need`` and ``seasonal`` are recruitments, ``positions`` and ``seasonal_positions`` what employers publish of them
-    (months after ``as_of``: will publish), ``expected`` the mean around which the need was drawn.
+    ``need`` and ``seasonal`` are recruitments, ``positions`` and ``seasonal_positions`` what employers publish of them (months
+    after ``as_of``: will publish), those published a second time, ``repeated``, among the positions; ``expected`` is the mean
+    around which the need was drawn.
     """
-    atom, occupation, month = np.indices(world.need.shape, dtype=np.int32).reshape(3, -1)
-    codes = world.occupations
+    world, shape = market.world, market.need.shape
+    atom, occupations, month = (index.ravel() for index in np.indices(shape, dtype=np.int16))
+    home = world.atoms["territory"].to_numpy()[market.atoms]
+    counts = {"need": market.need, "positions": market.positions + market.repeated, "repeated": market.repeated}
+    seasonal = {"seasonal": market.seasonal, "seasonal_positions": market.seasonal_positions}
     return pd.DataFrame(
         {
-            "territory": world.atoms["territory"].to_numpy()[atom],
-            "department": world.atoms["department"].to_numpy()[atom],
-            "occupation": codes["occupation"].to_numpy()[occupation],
-            "period": world.months.astype(str).to_numpy()[month],
-            "expected": world.rate.ravel(),
-            "need": world.need.ravel(),
-            "positions": world.positions.ravel(),
-            "seasonal": world.seasonal.ravel(),
-            "seasonal_positions": world.seasonal_positions.ravel(),
-            "coverage": codes["coverage"].to_numpy()[occupation],
+            "territory": _coded(home, atom),
+            "department": _coded(np.array([market.department], dtype=object), np.zeros_like(atom)),
+            "occupation": _coded(world.occupations["occupation"].to_numpy(), occupations),
+            "period": _coded(world.months.astype(str).to_numpy(), month),
+            "expected": market.rate.ravel().astype("float32"),
+            **{name: cells.ravel().astype("int32") for name, cells in (counts | seasonal).items()},
+            "coverage": world.occupations["coverage"].to_numpy(dtype="float32")[occupations],
         }
     )
+
+
+def _coded(names: NDArray[np.object_], index: NDArray[np.int16]) -> pd.api.extensions.ExtensionArray:
+    """Give the name at each index."""
+    return pd.array(names, dtype="str").take(index)
+
+
+def occupation_table(world: World) -> pd.DataFrame:
+    """Say how each occupation fares and how much of it employers publish. One row per occupation of the world."""
+    return world.occupations[["occupation", "title", "weight", "coverage", "difficult", "level", "fate"]].copy()
 
 
 def tightness_table(world: World) -> pd.DataFrame:
@@ -51,19 +62,79 @@ def tightness_table(world: World) -> pd.DataFrame:
     return wide.melt(["territory", "department"], var_name="code", value_name="tightness")
 
 
-def chance_table(careers: Careers) -> pd.DataFrame:
-    """Say what each training entered changed. One row per entry: chances six months after, with and without it."""
-    entered = careers.prescriptions[careers.prescriptions["status"] == "entre"]
-    chances = ["work_with", "work_without", "durable_with", "durable_without"]
-    kept = entered[["session", "lot", "action_type", "formacode", "entered", "exited", *chances]]
-    return kept.assign(person=person_ids(entered["pid"]), sector=entered["formacode"].str[:3]).reset_index(drop=True)
+def chance_table(effects: Effects, entries: pd.DataFrame, intercepts: Intercepts) -> pd.DataFrame:
+    """Say what each training entered changes. One row per entry: chances months after it, with the training and without.
+
+    ``work_with_12`` is the chance to be at work twelve months from entry, ``durable…`` in a lasting job,
+    ``trained_occupation…`` in an occupation that the course leads to. A column per group says whether the person belongs to it.
+    """
+    chances = effects.trained(entries, intercepts)
+    after, alone = _shares_in_trained(entries)
+    told: dict[str, Numbers] = {}
+    for name, of_name, share in (("with", chances, after), ("without", chances.untrained(), alone)):
+        work, durable = occupation(of_name, list(HORIZONS))
+        for column, months in enumerate(HORIZONS):
+            told[f"work_{name}_{months}"] = work[:, column]
+            told[f"durable_{name}_{months}"] = durable[:, column]
+            told[f"trained_occupation_{name}_{months}"] = work[:, column] * share
+    kept = entries[["session", "lot", "action_type", "formacode", "entered", "exited"]]
+    return kept.assign(person=person_ids(entries["pid"]), sector=entries["formacode"].str[:3]).join(
+        [groups_of(entries), pd.DataFrame(told, index=entries.index).astype("float32")]
+    )
+
+
+def _shares_in_trained(entries: pd.DataFrame) -> tuple[Numbers, Numbers]:
+    """Say which part of the jobs of each entry are in an occupation of its course, with the training and without.
+
+    As jobs are drawn: untrained, all are in the occupation wanted; after a course with occupations that was not given up,
+    so many are in one of them and the others in the occupation wanted.
+    """
+    both = zip(entries["wanted"].fillna("").tolist(), entries["occupations"].tolist(), strict=True)
+    wanted = np.array([bool(code) and code in codes for code, codes in both], dtype="float64")
+    led = ((entries["occupations"] != "") & (entries["exit_reason"] != "abandon")).to_numpy(dtype=bool)
+    return np.where(led, IN_TRAINED_OCCUPATION + (1 - IN_TRAINED_OCCUPATION) * wanted, wanted), wanted
+
+
+def people_table(effects: Effects, people: pd.DataFrame, intercepts: Intercepts) -> pd.DataFrame:
+    """Say of each jobseeker of ``as_of`` what no file shows. One row per person.
+
+    ``drive`` is a person's own; ``rate`` the monthly rate λ of being hired, untrained, in a mean month; ``stays`` the
+    chance that the job is lasting. The other columns are what was drawn of the person.
+    """
+    return people[PERSON].assign(
+        person=person_ids(people["pid"]),
+        rate=effects.rate(people, intercepts[0]),
+        stays=sigmoid(stay_score(people) + intercepts[1]),
+    )
 
 
 def effect_table(chances: pd.DataFrame) -> pd.DataFrame:
-    """Average what training changed. One row per sector and action type."""
-    gains = chances.assign(
-        work=chances["work_with"] - chances["work_without"], durable=chances["durable_with"] - chances["durable_without"]
-    )
-    return gains.groupby(["sector", "action_type"], as_index=False).agg(
-        work=("work", "mean"), durable=("durable", "mean"), entries=("work", "size")
-    )
+    """Average what training changed for those who entered. One row per sector, type, group, outcome and horizon.
+
+    ``group`` is ``all`` or one ``dimension=value``; an empty sector stands for all of them. ``effect`` is in probability.
+    """
+    gains = {
+        f"{outcome}|{months}": chances[f"{outcome}_with_{months}"] - chances[f"{outcome}_without_{months}"]
+        for outcome in OUTCOMES
+        for months in HORIZONS
+    }
+    wide = pd.DataFrame(gains, dtype="float64")
+    everybody = pd.Series(True, index=chances.index)
+    groups = {"all": everybody, **{name: chances[name] for name in chances if "=" in str(name)}}
+    parts = []
+    for name, inside in groups.items():
+        types = chances.loc[inside, "action_type"].astype(str)
+        for sectors in (chances.loc[inside, "sector"].astype(str), pd.Series("", index=types.index)):
+            parts.append(_mean_effects(wide[inside], sectors, types).assign(group=str(name)))
+    told = pd.concat(parts, ignore_index=True)
+    keys = ["sector", "action_type", "group", "outcome", "horizon_months"]
+    return told[[*keys, "effect", "entries"]].sort_values(keys, ignore_index=True)
+
+
+def _mean_effects(wide: pd.DataFrame, sectors: pd.Series[str], types: pd.Series[str]) -> pd.DataFrame:
+    """Average gains. One row per sector, type, outcome and horizon."""
+    keys = [sectors.rename("sector"), types.rename("action_type")]
+    means = wide.groupby(keys).mean().assign(entries=wide.groupby(keys).size()).reset_index()
+    long = means.melt(["sector", "action_type", "entries"], var_name="figure", value_name="effect")
+    figure = long.pop("figure").str.split("|")
+    return long.assign(outcome=figure.str[0], horizon_months=figure.str[1].astype("int64"))

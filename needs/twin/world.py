@@ -1,11 +1,21 @@
 """The true labour market of the simulated region: who needs whom, where and when.
 
-Need of an occupation in a bassin × département and month is drawn around
+What all places share stands here; ``market`` draws each département from it. Need of an occupation in a bassin × département
+and month, in recruitments on lasting contracts, is drawn around
 
-    level (population × weight of the occupation × local specialisation) × trend × cycle × season × noise
+    level × growth of the occupation × growth of its domain in the place × cycle × crisis × season × slow noise × shocks
 
-in recruitments on lasting contracts. Employers publish only a part of it, the occupation's ``coverage``. Harvests,
-hotels and year-end trade recruit seasonally on top, a third of all projects over a year.
+- ``level`` = population × weight of the occupation × specialisation of the place in its domain, a log-normal field in which
+  near places are alike (correlation exp(−distance ÷ ``need.reach_km``)). Vineyards are where they are.
+- growth: 1 % a year on average, spread by ``need.trend``; a share ``need.emerging`` of the occupations grows threefold
+  along a logistic curve, and as many shrink to a third (the fastest growing and declining families of "Métiers 2030",
+  Dares and France Stratégie 2022, move by a quarter to a half in ten years: these are quicker, so as to be seen).
+- cycle: ± 6 % over four years and a half. Crisis: a fall of ``need.crisis_depth`` times the exposure of the occupation,
+  recovered by half in six months (offers of the employment service fell by about half in spring 2020).
+- season: a cosine of 5 to 30 % peaking in a month of the occupation's own, more in September, less in December.
+
+Employers publish only a part of it, the occupation's ``coverage``. Harvests, hotels and year-end trade recruit seasonally on
+top: a third of all projects over a year (BMO 2024, Grand Est).
 """
 
 from __future__ import annotations
@@ -17,7 +27,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features import facts
+from needs.twin.causes import draw_causes
+from needs.twin.places import Numbers, alike, draw_places
 from needs.twin.scales import FUTURE_MONTHS, SEASONAL_SHARE, Scale, stream
+from needs.twin.worlds import Dials, NeedDials
 
 # Occupations that weigh most in the vacancies of Grand Est, so that even a tiny region has vineyards, care and industry.
 _LARGE = """
@@ -26,15 +39,24 @@ _LARGE = """
 """
 _VINEYARDS = ("BE4417", "BE4404", "BE4446", "BE4444", "BE4447", "BE4442")
 _SEASONAL_WEIGHT = {"A14": 14.0, "A1": 3.0, "G1": 1.2, "H21": 0.6, "D1": 0.2, "N1": 0.2}
-_HARVEST = np.array([0.02, 0.03, 0.04, 0.04, 0.05, 0.06, 0.08, 0.26, 0.28, 0.10, 0.02, 0.02])
-_HOLIDAYS = np.array([0.07, 0.07, 0.05, 0.07, 0.10, 0.17, 0.15, 0.06, 0.04, 0.03, 0.08, 0.11])
-_LASTING_PER_OFFER = 1.1
+HARVEST = np.array([0.02, 0.03, 0.04, 0.04, 0.05, 0.06, 0.08, 0.26, 0.28, 0.10, 0.02, 0.02])
+HOLIDAYS = np.array([0.07, 0.07, 0.05, 0.07, 0.10, 0.17, 0.15, 0.06, 0.04, 0.03, 0.08, 0.11])
+_POSITIONS_PER_OFFER = 1.1
+_ELASTICITY = 0.4
 
 
 @dataclass(frozen=True)
 class World:
-    """One simulated labour market; arrays run over atoms (bassin × département) × occupations [× months]."""
+    """What the places of one simulated region share.
 
+    Arrays run over atoms (bassin × département, sorted by département), occupations, months and domains (the ROME's
+    letters). ``level`` and ``summer`` are recruitments in an average month, ``common`` the moves that an occupation makes
+    everywhere, ``local`` the yearly growth that a domain has in a place on top, ``supply`` where people look for work (rows
+    sum to one), ``sectors`` which part of each occupation (row) belongs to each sector (column).
+    """
+
+    name: str
+    dials: Dials
     scale: Scale
     seed: int
     as_of: pd.Timestamp
@@ -42,12 +64,11 @@ class World:
     atoms: pd.DataFrame
     occupations: pd.DataFrame
     months: pd.PeriodIndex
-    supply: NDArray[np.float64]
-    rate: NDArray[np.float64]
-    need: NDArray[np.int64]
-    seasonal: NDArray[np.int64]
-    positions: NDArray[np.int64]
-    seasonal_positions: NDArray[np.int64]
+    level: Numbers
+    summer: Numbers
+    common: Numbers
+    local: Numbers
+    supply: Numbers
     sectors: pd.DataFrame
 
     def rng(self, *names: str) -> np.random.Generator:
@@ -59,33 +80,65 @@ class World:
         """How many months lie at or before ``as_of``."""
         return int((self.months <= pd.Period(self.as_of, "M")).sum())
 
+    @property
+    def departments(self) -> list[str]:
+        """The départements, in order; each is drawn apart."""
+        return sorted(set(self.atoms["department"]))
+
+    def atoms_of(self, department: str) -> NDArray[np.int64]:
+        """Give the positions of the atoms of one département."""
+        return np.flatnonzero((self.atoms["department"] == department).to_numpy())
+
+    def pulse(self) -> Numbers:
+        """Say month by month how much easier than usual it is to be hired: (need ÷ its past mean) to the power 0.4."""
+        total = self.level.sum(axis=0) @ self.common
+        return np.asarray((total / total[: self.past].mean()) ** _ELASTICITY)
+
+    def trainable(self) -> pd.DataFrame:
+        """Say which part of each occupation belongs to each sector and lacks trained people. Rows as in ``sectors``."""
+        return self.sectors.mul(self.occupations["solvable"], axis=0)
+
     def tightness(self) -> pd.DataFrame:
-        """Say how scarce people are: log of the share of need over the share of people, 0 on average.
+        """Say how scarce people are: log of the share of the Region's need over the share of its people, within ±2.
 
         One row per atom (by position), one column per sector; and one column per occupation.
         """
-        need = self.rate[:, :, : self.past].mean(axis=2)
+        need = self.level * self.common[:, : self.past].mean(axis=1)
+        people = self.supply * (self.atoms["population"] / self.atoms["population"].sum()).to_numpy()[:, None]
         links = self.sectors.to_numpy()
-        both = [_log_ratio(need @ links, self.supply @ links), _log_ratio(need, self.supply)]
+        both = [_log_ratio(need @ links, people @ links), _log_ratio(need, people)]
         names = [*self.sectors.columns, *self.occupations["occupation"]]
         return pd.DataFrame(np.hstack(both), columns=names)
 
 
-def draw_world(scale: Scale, seed: int, as_of: pd.Timestamp) -> World:
-    """Draw the labour market of one region: its places, its occupations and what they need, past and future."""
-    communes, atoms = _places(scale)
-    occupations = _occupations(scale, seed)
+def yearly_openings(world: World, atoms: NDArray[np.int64], rate: Numbers) -> pd.DataFrame:
+    """Count the expected recruitments that training opens. One row per atom and year (its index), one column per sector."""
+    years = world.months.year.to_numpy()
+    parts = []
+    for year in np.unique(years):
+        yearly = rate[:, :, years == year].mean(axis=2) * 12 @ world.trainable().to_numpy()
+        parts.append(pd.DataFrame(yearly, columns=world.sectors.columns).assign(atom=atoms, year=year))
+    return pd.concat(parts, ignore_index=True).set_index(["atom", "year"])
+
+
+def draw_world(scale: Scale, dials: Dials, seed: int, as_of: pd.Timestamp, name: str = "calm") -> World:
+    """Draw what the places of one region share: its places, its occupations and what moves their need, past and future."""
+    communes, atoms = draw_places(scale)
+    occupations = _occupations(scale, dials, seed)
     months = pd.period_range(end=pd.Period(as_of, "M") + FUTURE_MONTHS, periods=scale.offer_months + FUTURE_MONTHS, freq="M")
-    level = _levels(atoms, occupations, seed)
-    rate = level[:, :, None] * _moves(level.shape, months, seed)
-    summer = _seasons(atoms, occupations, months, rate.sum() / len(months) * 12)
-    coverage = occupations["coverage"].to_numpy()[None, :, None]
-    lasting = (rate * coverage * (1 + occupations["short"].to_numpy()[None, :, None])).sum() + (summer * coverage).sum()
-    factor = scale.offers_per_month * _LASTING_PER_OFFER * len(months) / lasting
-    rng = stream(seed, "need")
-    need = rng.poisson(rate * factor * rng.gamma(25.0, 1 / 25.0, rate.shape))
-    seasonal = rng.poisson(summer * factor * rng.gamma(25.0, 1 / 25.0, rate.shape))
+    near = alike(atoms, dials.need.reach_km)
+    level = _levels(atoms, occupations, near, seed)
+    common = _moves(occupations, months, pd.Period(as_of, "M"), dials.need, seed)
+    lasting = level * common.mean(axis=1)
+    summer = _seasonal_levels(atoms, occupations, lasting.sum())
+    shown = occupations["coverage"].to_numpy()
+    offers = (lasting * shown * (1 + occupations["short"].to_numpy())).sum() + (summer * shown).sum()
+    factor = scale.offers_per_month * _POSITIONS_PER_OFFER / offers
+    domains = pd.factorize(occupations["occupation"].str[0])[0]
+    growth = near @ stream(seed, "local").normal(0, dials.need.place_trend, (len(atoms), domains.max() + 1))
     return World(
+        name=name,
+        dials=dials,
         scale=scale,
         seed=seed,
         as_of=as_of,
@@ -93,52 +146,42 @@ def draw_world(scale: Scale, seed: int, as_of: pd.Timestamp) -> World:
         atoms=atoms,
         occupations=occupations,
         months=months,
+        level=level * factor,
+        summer=summer * factor,
+        common=common,
+        local=growth[:, domains],
         supply=_supply(level, seed),
-        rate=rate * factor,
-        need=need,
-        seasonal=seasonal,
-        positions=rng.binomial(need, coverage),
-        seasonal_positions=rng.binomial(seasonal, coverage),
         sectors=_sector_links(occupations),
     )
 
 
-def _places(scale: Scale) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Take the real communes of the scale's bassins. One row per commune; and one row per bassin × département."""
-    communes = facts.communes()
-    if scale.bassins:
-        communes = communes[communes["territory"].isin(scale.bassins)]
-    communes = communes.assign(**{name: communes[name].astype(float) for name in ("latitude", "longitude", "population")})
-    communes = communes.sort_values("commune", ignore_index=True)
-    atoms = communes.groupby(["territory", "department"], as_index=False).agg(population=("population", "sum"))
-    atom_of = pd.MultiIndex.from_frame(atoms[["territory", "department"]])
-    homes = pd.MultiIndex.from_frame(communes[["territory", "department"]])
-    return communes.assign(atom=atom_of.get_indexer(homes)), atoms
-
-
-def _occupations(scale: Scale, seed: int) -> pd.DataFrame:
+def _occupations(scale: Scale, dials: Dials, seed: int) -> pd.DataFrame:
     """Choose the occupations and how each is recruited. One row per occupation, the largest first."""
     known = facts.occupations().drop_duplicates("occupation").set_index("occupation")["title"]
     links = facts.sector_occupations()
     links = links[links["level"].isin(["3", "4", "5"])]
     counts = links.assign(n=links["certifications"].astype(float)).groupby("occupation")["n"].sum()
     common = counts.sort_values(ascending=False, kind="stable").index
-    codes = [code for code in dict.fromkeys([*_LARGE.split(), *common]) if code in known.index][: scale.occupations]
+    wanted = dict.fromkeys([*_LARGE.split(), *common, *known.index])
+    codes = [code for code in wanted if code in known.index][: scale.occupations]
     rng = stream(seed, "occupations")
     size = len(codes)
     weight = (np.arange(size) + 3.0) ** -0.75 * rng.lognormal(0, 0.2, size)
+    draw = rng.random(size)
+    share = dials.need.emerging
     return pd.DataFrame(
         {
             "occupation": codes,
             "title": known[codes].to_numpy(),
             "weight": weight / weight.sum(),
-            "coverage": rng.uniform(0.3, 0.8, size),
+            "coverage": rng.uniform(dials.offers.coverage_low, dials.offers.coverage_high, size),
             "short": rng.uniform(0.2, 0.9, size),
             "lasting_cdi": rng.uniform(0.55, 0.85, size),
             "difficult": rng.uniform(0.3, 0.75, size),
             "level": _usual_levels(links, codes),
+            "fate": np.select([draw < share, draw > 1 - share], ["emerging", "dying"], "steady"),
         }
-    )
+    ).join(draw_causes(size, stream(seed, "causes")))
 
 
 def _usual_levels(links: pd.DataFrame, codes: list[str]) -> list[int]:
@@ -149,34 +192,44 @@ def _usual_levels(links: pd.DataFrame, codes: list[str]) -> list[int]:
     return [best.get(code, 4) for code in codes]
 
 
-def _levels(atoms: pd.DataFrame, occupations: pd.DataFrame, seed: int) -> NDArray[np.float64]:
+def _levels(atoms: pd.DataFrame, occupations: pd.DataFrame, near: Numbers, seed: int) -> Numbers:
     """Spread each occupation over the atoms: population × weight × local specialisation."""
     rng = stream(seed, "levels")
     domains = pd.factorize(occupations["occupation"].str[0])[0]
     shape = (len(atoms), len(occupations))
-    special = rng.lognormal(0, 0.3, (len(atoms), domains.max() + 1))[:, domains] * rng.lognormal(0, 0.25, shape)
+    special = np.exp(0.3 * near @ rng.normal(0, 1, (len(atoms), domains.max() + 1)))[:, domains]
+    special = special * rng.lognormal(0, 0.25, shape)
     vines = np.outer(atoms["territory"].isin(_VINEYARDS), occupations["occupation"].str.startswith("A14"))
     special = special * np.where(vines, 3.0, 1.0)
     share = atoms["population"].to_numpy() / atoms["population"].sum()
     return np.asarray(share[:, None] * occupations["weight"].to_numpy()[None, :] * special)
 
 
-def _moves(shape: tuple[int, ...], months: pd.PeriodIndex, seed: int) -> NDArray[np.float64]:
-    """Move the level in time: trend of the occupation and of the place, a common cycle, a season, slow noise."""
+def _moves(occupations: pd.DataFrame, months: pd.PeriodIndex, now: pd.Period, dials: NeedDials, seed: int) -> Numbers:
+    """Move each occupation in time, everywhere alike: growth, fate, cycle, crisis, season and slow noise."""
     rng = stream(seed, "moves")
-    time = np.arange(len(months)) / 12
-    trend = rng.normal(0.01, 0.04, shape[1])[None, :, None] + rng.normal(0, 0.03, shape)[:, :, None]
+    size, time = len(occupations), np.arange(len(months)) / 12
+    trend = 1 + rng.normal(0.01, dials.trend, size)
     cycle = 1 + 0.06 * np.sin(2 * np.pi * time / 4.5)
     month = months.month.to_numpy()
-    peak, height = rng.integers(1, 13, shape[1]), rng.uniform(0.05, 0.3, shape[1])
+    peak, height = rng.integers(1, 13, size), rng.uniform(0.05, 0.3, size)
     season = 1 + height[:, None] * np.cos(2 * np.pi * (month[None, :] - peak[:, None]) / 12)
     season = season * np.where(month == 9, 1.12, np.where(month == 12, 0.85, 1.0))[None, :]
-    noise = np.exp(np.cumsum(rng.normal(0, 0.02, (shape[1], len(months))), axis=1))
-    return np.asarray((1 + trend) ** time * cycle * season[None] * noise[None])
+    noise = np.exp(np.cumsum(rng.normal(0, 0.02, (size, len(months))), axis=1))
+    since = months.astype("int64").to_numpy() - now.ordinal
+    turn = rng.uniform(-30, 6, size)
+    rise = 1 / (1 + np.exp(-(since[None, :] - turn[:, None]) / 8))
+    fate = occupations["fate"].to_numpy()[:, None]
+    fated = np.where(fate == "emerging", 1 + 2 * rise, np.where(fate == "dying", 1 - 2 / 3 * rise, 1.0))
+    after = since + dials.crisis_months
+    fall = np.where(after < 0, 0.0, 2.0 ** (-after / 6))
+    exposure = np.clip(rng.normal(1.0, 0.3, size), 0.2, 1.0 / max(dials.crisis_depth, 0.5))
+    crisis = 1 - np.minimum(dials.crisis_depth * exposure[:, None] * fall[None, :], 0.95)
+    return np.asarray(trend[:, None] ** time * cycle * season * noise * fated * crisis)
 
 
-def _seasons(atoms: pd.DataFrame, occupations: pd.DataFrame, months: pd.PeriodIndex, need: float) -> NDArray[np.float64]:
-    """Place the seasonal recruitments of a year, in all ``need`` × share ÷ (1 − share), in their occupations and months."""
+def _seasonal_levels(atoms: pd.DataFrame, occupations: pd.DataFrame, lasting: float) -> Numbers:
+    """Spread the seasonal recruitments of an average month, in all ``lasting`` × share ÷ (1 − share), over places."""
     codes = occupations["occupation"]
     weight = np.full(len(codes), 0.02)
     for prefix, factor in sorted(_SEASONAL_WEIGHT.items(), key=lambda item: len(item[0])):
@@ -184,12 +237,10 @@ def _seasons(atoms: pd.DataFrame, occupations: pd.DataFrame, months: pd.PeriodIn
     weight = weight * occupations["weight"].to_numpy()
     vines = np.outer(atoms["territory"].isin(_VINEYARDS), codes.str.startswith("A14"))
     cells = np.outer(atoms["population"], weight) * np.where(vines, 3.0, 1.0)
-    cells = cells / cells.sum() * need * SEASONAL_SHARE / (1 - SEASONAL_SHARE)
-    calendar = np.where(codes.str.startswith("A1").to_numpy()[:, None], _HARVEST[None, :], _HOLIDAYS[None, :])
-    return np.asarray(cells[:, :, None] * calendar[:, months.month.to_numpy() - 1][None])
+    return np.asarray(cells / cells.sum() * lasting * SEASONAL_SHARE / (1 - SEASONAL_SHARE))
 
 
-def _supply(level: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+def _supply(level: Numbers, seed: int) -> Numbers:
     """Say in which occupation the people of each atom look for work: near the need, never at it. Rows sum to 1."""
     rng = stream(seed, "supply")
     common = rng.lognormal(0, 0.5, (1, level.shape[1]))
@@ -205,7 +256,6 @@ def _sector_links(occupations: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(occupations["occupation"]).fillna(0.0).reset_index(drop=True)
 
 
-def _log_ratio(need: NDArray[np.float64], supply: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares = [part / part.sum(axis=1, keepdims=True) + 1e-4 for part in (need, supply)]
-    ratio = np.log(shares[0] / shares[1])
-    return np.asarray(np.clip(ratio - ratio.mean(), -2, 2))
+def _log_ratio(need: Numbers, people: Numbers) -> Numbers:
+    shares = [part / part.sum() + 1e-6 for part in (need, people)]
+    return np.asarray(np.clip(np.log(shares[0] / shares[1]), -2, 2))
