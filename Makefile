@@ -32,7 +32,7 @@ run: env  ## draw the simulated region if data/raw is empty, then run the whole 
 	@$(BIN)/needs nightly
 
 test: env  ## pass every test and doctest, in parallel
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: env lint types imports test smoke  ## everything a commit must pass
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from homes import AS_OF
 from pandas.testing import assert_frame_equal
 
 from features import facts
@@ -17,6 +18,7 @@ from features.contracts import Checked
 from features.intake import take_in
 from features.sources import SOURCES, files_of
 from needs.home import Home
+from needs.twin import Drawn, draw
 from needs.twin.dirt import plant_faults
 
 BUDGET = 0.02
@@ -45,10 +47,15 @@ def read(folder: Path) -> dict[str, Checked]:
 
 
 @pytest.fixture(scope="module")
-def both(drawn: Home, tmp_path_factory: pytest.TempPathFactory) -> Both:
-    folder = tmp_path_factory.mktemp("dirty") / "raw"
-    planted = plant(drawn.raw, folder)
-    return Both(read(drawn.raw), read(folder), planted)
+def both(twin: tuple[Home, Drawn], tmp_path_factory: pytest.TempPathFactory) -> Both:
+    """The calm world, and the dirty one of the same seed: the same files but for their faults."""
+    dirty = Home(tmp_path_factory.mktemp("dirty"))
+    written = draw(dirty, world="dirty", scale="tiny", seed=1, as_of=pd.Timestamp(AS_OF))
+    found = read(dirty.raw)
+    assert {name: written.rows(name) for name in found} == {
+        name: len(one.kept) + len(one.rejected) + one.duplicates for name, one in found.items()
+    }
+    return Both(read(twin[0].raw), found, pd.read_parquet(dirty.truth / "faults.parquet"))
 
 
 def planted_rows(both: Both, faults: set[str]) -> dict[str, int]:

@@ -15,7 +15,7 @@ import pytest
 
 from features.vocabulary import InputError
 from needs.home import Home
-from needs.twin import Simulated, look, simulate
+from needs.twin import Drawn, Simulated, look, simulate
 from needs.twin.simulated import AS_OF, turned
 from needs.twin.worlds import WORLDS, Dials, load_world
 
@@ -72,11 +72,12 @@ def files(home: Home, *sources: str) -> dict[str, bytes]:
     return {str(path.relative_to(home.raw)): path.read_bytes() for path in paths}
 
 
-def test_one_call_gives_what_a_draw_wrote(calm: Simulated, drawn: Home) -> None:
-    assert files(calm.home) == files(drawn)
-    assert {path.stem for path in drawn.truth.iterdir()} == {written.source for written in calm.drawn.truth}
+def test_one_call_gives_what_a_draw_wrote(calm: Simulated, twin: tuple[Home, Drawn]) -> None:
+    home = twin[0]
+    assert files(calm.home) == files(home)
+    assert {path.stem for path in home.truth.iterdir()} == {written.source for written in calm.drawn.truth}
     for written in calm.drawn.truth:
-        pd.testing.assert_frame_equal(calm.truth(written.source), pd.read_parquet(drawn.truth / f"{written.source}.parquet"))
+        pd.testing.assert_frame_equal(calm.truth(written.source), pd.read_parquet(home.truth / f"{written.source}.parquet"))
 
 
 def test_tables_are_those_of_the_engine_and_join_with_the_truth(calm: Simulated) -> None:

@@ -41,12 +41,6 @@ def hashes(home: Home) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Drawn]:
-    home = Home(tmp_path_factory.mktemp("twin"))
-    return home, draw(home, scale="tiny", seed=1, as_of=AS_OF)
-
-
-@pytest.fixture(scope="session")
 def checked(twin: tuple[Home, Drawn]) -> dict[str, Checked]:
     return read_all(twin[0])
 

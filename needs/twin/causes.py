@@ -2,7 +2,7 @@
 
 Too few people trained for it, working conditions, distance, or the plain volume of recruitments. One of them leads (with odds
 of 40, 25, 15 and 20 %; parts are Dirichlet with weight 5 on the leading one and 0.7 on each). Training solves the first alone:
-those who trained may fill that part of the recruitments, and no more. Odds and parts are ours.
+it opens that part of the recruitments to those who trained. Odds and parts are ours.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ PIDS = 10_000_000
 _LAG_DAYS = (30, 75)
 _LEFT_MONTHS = 9
 _LEFT = ["pid", "action_type", "formacode", "occupations", "exited"]
-_ASKED = 400
+_PEOPLE = 400
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Plot:
     sessions: pd.DataFrame
     unfunded: pd.DataFrame
     jobseekers: int
-    filled: float
+    room: float
     intercepts: Intercepts
 
 
@@ -63,7 +63,6 @@ class Folders:
 class Part:
     """What one département gives back: its files, and the rows of it that wider tables are made of, by table."""
 
-    department: str
     files: list[Written]
     rows: dict[str, pd.DataFrame]
 
@@ -73,7 +72,7 @@ def draw_department(world: World, plot: Plot, folders: Folders) -> Part:
     market = draw_market(world, plot.department)
     effects = Effects(world)
     openings = market.yearly_openings()
-    sessions = add_loads(plot.sessions, openings, plot.filled)
+    sessions = add_loads(plot.sessions, openings, plot.room)
     first_pid = (world.departments.index(plot.department) + 1) * PIDS
     careers = draw_careers(effects, sessions, plot.intercepts, first_pid, market.rng("careers"))
     stock = draw_stock(effects, careers, Place(market.atoms, plot.jobseekers), plot.intercepts, market.rng("stock"))
@@ -96,14 +95,14 @@ def draw_department(world: World, plot: Plot, folders: Folders) -> Part:
     }
     for name, rows in truths.items():
         raw.write_truth(rows, folders.truth / name / f"{plot.department}.parquet")
-    asked = stock.tonight.iloc[market.rng("sample").permutation(len(stock.tonight))[: _share(world, plot)]]
+    asked = stock.tonight.iloc[market.rng("sample").permutation(len(stock.tonight))[: _asked(world, plot)]]
     told = {"leavers": leavers, "people": asked[PERSON], "match_values": matched.values}
-    return Part(plot.department, files, _wider(market) | told)
+    return Part(files, _wider(market) | told)
 
 
-def _share(world: World, plot: Plot) -> int:
-    """Say how many of a few hundred people of the Region live here."""
-    return -(-_ASKED * plot.jobseekers // world.scale.jobseekers)
+def _asked(world: World, plot: Plot) -> int:
+    """Say how many of the few hundred people whom the truth of plans rests on live here."""
+    return -(-_PEOPLE * plot.jobseekers // world.scale.jobseekers)
 
 
 def _wider(market: Market) -> dict[str, pd.DataFrame]:

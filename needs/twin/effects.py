@@ -2,20 +2,22 @@
 
     λ = exp(intercept + person + 0.4 × tightness + drive)                                    a month, untrained
     λ after training = λ × (1 + (exp(τ) − 1) × finished × quality of the provider × absorption)
-    τ = effect of the type × variety of its sector × variety of the person's group × (1 + tightness ÷ 2 in the sector)
-    absorption = (1 − exp(−ℓ)) ÷ ℓ,   ℓ = finishers of the year ÷ recruitments of the year that they may fill
+    τ = ``training.effect`` × effect of the type × variety of its sector × variety of the person's group
+        × (1 + tightness ÷ 2 in the sector)
+    absorption = (1 − exp(−ℓ)) ÷ ℓ,   ℓ = those who will finish a course of the sector begun that year in the place ÷ room
 
 - ``tightness`` is the log of need over people, in the person's place, for the occupation looked for (or the sector trained in);
   0.4 is the usual elasticity of finding a job to vacancies per jobseeker (Petrongolo, Pissarides 2001, "Looking into the
-  Black Box", JEL 39-2: 0.3 to 0.5).
+  Black Box", JEL 39-2: 0.3 to 0.5). Where ``training.variety`` is below one, 0.4 is multiplied by it: places differ less.
 - ``drive`` is what no file shows: standard normal × ``training.drive``. Where ``training.hidden`` says so, entry depends on it.
 - Nobody is hired while in training (but those who leave for a job): lock-in first, gain later. Effects of training are near
   nothing in the short run and about +7 points of employment after one to two years (Card, Kluve, Weber 2018, "What Works?",
   JEEA 16-3); larger for women and the long-term unemployed, smaller for the young: the varieties of groups say so.
 - Absorption is the urn and ball: finishers throw themselves at random on openings, and two on one leave one out
-  (Petrongolo, Pissarides 2001, section 3.2). More finishers always bring more hires, each fewer. ``training.congestion`` is
+  (Petrongolo, Pissarides 2001). More finishers always bring more hires, each fewer. ``training.congestion`` is
   the median of ℓ.
-- Who drops out keeps 0.3 of the effect. Quality of providers: log-normal, spread ``training.providers``.
+- Room is the recruitments that training opens (``causes``) × a number for the whole world (``purchases.room_per_opening``).
+- Who drops out keeps 0.3 of the effect (ours). Quality of providers: log-normal, spread ``training.providers``.
 
 The intercept makes 57 % of those who trained work six months after they left, three quarters of them in lasting jobs.
 """
@@ -39,7 +41,8 @@ DROPPED_OUT = 0.3
 _MEAN_VARIETY = 1.2  # of the groups below, among the Region's jobseekers
 _SECTOR_SPREAD = 0.3
 _PAIR_SPREAD = 0.2
-# How much more training does for each group (1: as for anyone); women, the long-term unemployed: Card, Kluve, Weber 2018.
+# How much more training does for each group (1: as for anyone). Women, the young, the long-term unemployed: the direction is
+# that of Card, Kluve, Weber 2018; the other groups, and all sizes, are ours.
 GROUP_VARIETY = {"infra4": 1.15, "u26": 0.85, "45plus": 0.9, "F": 1.15, "ge12": 1.25, "th": 0.9}
 
 

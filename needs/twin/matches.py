@@ -93,7 +93,7 @@ def _told(people: pd.DataFrame, courses: pd.DataFrame, pairs: pd.DataFrame, *, m
     named = pd.DataFrame(
         {
             "person": person_ids(people["pid"].iloc[pairs["who"]]).to_numpy(),
-            "session": courses["lheo"].to_numpy()[pairs["what"]],
+            "lheo": courses["lheo"].to_numpy()[pairs["what"]],
             "surplus": pairs["surplus"].to_numpy(),
             "method": method,
         }

@@ -5,11 +5,11 @@ A study is done ``projections.age_months`` before ``as_of`` and knows the need o
     openings of five years = 5 × need of that year × exp(bias + error × ε)        ε ~ N(0, 1), one for each figure
 
 so that an old study misses what has moved since. ``projections.bias`` is shared by all, and none knows of it: a study grades
-itself by its age and its reach alone. Openings are departures plus net jobs: 11 % of them are net jobs, half of the families
-lying between −20 and 29 %, and young starters are 84 % of the openings ("Les métiers en 2030" by région, Dares and France
-Stratégie 2023).
+itself by its age and its reach alone. Openings are departures plus net jobs: 11 % of them are net jobs, and young starters
+are 84 % of the openings ("Les métiers en 2030" by région, Dares and France Stratégie 2023); how far families differ is ours.
 
-The survey of those who left training asks them six months after; those who work answer more often, by 16 points.
+The survey of those who left training asks them six months after; six in ten answer, and those who work more often, by 16
+points (ours).
 """
 
 from __future__ import annotations

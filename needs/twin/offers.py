@@ -8,8 +8,8 @@
 
       offers on top, as a share of those of the bassin × département = min(25 %, k × ``need.border`` × pull ÷ population)
 
-  with pull = Σ over the towns of the country of population × exp(−distance ÷ 25 km), and the countries in proportion to
-  theirs. k was set once, at the scale ``demo``: they are then 1.5 % of the offers of Grand Est, with ``need.border`` at one.
+  with pull = weight of the country × Σ over its towns of population × exp(−distance ÷ 25 km), and the countries in proportion
+  to theirs. k was set once, at the scale ``demo``: they are then 1.5 % of the offers of Grand Est, with ``need.border`` at one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The plan that someone who knows the truth would buy, and how far from the best it can be.
 
-Whole sessions of the usual group, one budget in cents, and for each option the sessions its providers can run. Buying
-greedily what adds most lasting jobs for its money is near the best where each further place adds less (Nemhauser, Wolsey,
-Fisher 1978, "An analysis of approximations for maximizing submodular set functions"). Nothing is bought that takes away. Where
-the menu is short a session is a large part of the budget: greed is then tried from each first session, and the best plan kept.
+Whole sessions of the usual group, one budget in cents, and for each option the sessions its providers can run. What adds most
+lasting jobs for its money is bought first, and nothing that takes away. Under a budget that promises nothing: so greed starts
+from nothing, from the pools' choice at the prices below, from what each simple rule bought, and, where the menu is short and
+a session a large part of the budget, from each first session; the best plan is kept, and held against a bound.
 
 The bound is Lagrange's: with a price μ on money and ν on the sessions of each option, every pool (bassin × sector) is free
 to buy parts of sessions,
@@ -12,14 +12,14 @@ to buy parts of sessions,
 
 with cost in shares of the budget. For a given load a pool's jobs are linear in what it buys, so that one option is enough to
 reach its maximum; a pool that buys at all has the load of one session at least, and never more than that of all sessions its
-options can have. The least bound over some prices is kept; the pools' choice at those prices, in whole sessions and
-completed greedily, is the other plan tried.
+options can have. The least bound over some prices is kept.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -103,14 +103,14 @@ class _Terms:
         return np.where(self.load > 0, one / some, 1.0), np.where(self.load > 0, every / some, most)
 
 
-def consult(menu: Menu) -> Oracle:
-    """Buy what the truth says is best."""
-    terms = _terms(menu)
+def consult(menu: Menu, known: Iterable[Whole] = ()) -> Oracle:
+    """Buy what the truth says is best; ``known`` plans (sessions of each row of the menu) are completed and tried too."""
+    terms, known = _terms(menu), list(known)
     none = np.zeros(len(menu.worth), dtype=np.int64)
     bought = _buy(menu, terms, none)
     bound, priced = _bound(menu, terms, bought, plan_value(menu.worth, menu.plan(bought)))
-    starts = [none, priced, *(np.eye(len(none), dtype=np.int64) if len(none) <= _SHORT_MENU else ())]
-    plans = [menu.plan(_buy(menu, terms, start)) for start in starts]
+    starts = [none, priced, *known, *(np.eye(len(none), dtype=np.int64) if len(none) <= _SHORT_MENU else ())]
+    plans = [menu.plan(_buy(menu, terms, start)) for start in starts] + [menu.plan(plan) for plan in known]
     values = [plan_value(menu.worth, plan) for plan in plans]
     best = int(np.argmax(values))
     return Oracle(plans[best], values[best], bound)

@@ -239,11 +239,12 @@ def _training_places(world: World, rows: pd.DataFrame, rng: np.random.Generator)
     return place
 
 
-def add_loads(sessions: pd.DataFrame, openings: pd.DataFrame, filled: float) -> pd.DataFrame:
-    """Say how many finishers of the year come for each opening they may fill: ``load``. Same rows; 0 without a sector.
+def add_loads(sessions: pd.DataFrame, openings: pd.DataFrame, room: float) -> pd.DataFrame:
+    """Say how many finish with each session for the room there is: ``load``. Same rows; 0 for a type without a sector.
 
-    ``openings`` are the yearly recruitments of each sector (column) in each atom and year (index); ``filled`` the share of
-    them that those who trained may fill. A sector that hardly exists in a place counts for two fifths of a mean one.
+    All sessions of a sector that start in a year in an atom share its room: ``room`` × ``openings``, the recruitments that
+    training opens there (one row per atom and year, one column per sector). A sector that hardly exists in a place has the
+    room of two fifths of a mean one.
     """
     keys = [sessions["atom"], sessions["starts"].dt.year, sessions["formacode"].str[:3]]
     finishers = _finishers(sessions)
@@ -251,14 +252,15 @@ def add_loads(sessions: pd.DataFrame, openings: pd.DataFrame, filled: float) -> 
     column = openings.columns.get_indexer(pd.Index(keys[2]))
     table = openings.to_numpy()
     found = np.where((row >= 0) & (column >= 0), table[np.maximum(row, 0), np.maximum(column, 0)], 0.0)
-    load = finishers.groupby(keys).transform("sum").to_numpy() / (filled * np.maximum(found, FEWEST * table.mean()))
+    load = finishers.groupby(keys).transform("sum").to_numpy() / (room * np.maximum(found, FEWEST * table.mean()))
     return sessions.assign(load=np.where((finishers > 0) & (row >= 0), load, 0.0))
 
 
-def share_filled(world: World, sessions: pd.DataFrame, openings: pd.DataFrame) -> float:
-    """Say which share of the recruitments those who trained may fill, so that the median course is as full as the dial says.
+def room_per_opening(world: World, sessions: pd.DataFrame, openings: pd.DataFrame) -> float:
+    """Say how many finishers one opening has room for, so that the load of the median course is ``training.congestion``.
 
-    What they fill is a matter of scale, not of worlds: ``training.congestion`` alone says how full it is.
+    It is no share: openings of a simulated region count what its vacancies stand for, and how many of them that is differs
+    by scale. The dial alone says how full the median course is.
     """
     loads = add_loads(sessions, openings, 1.0)["load"]
     return float(loads[loads > 0].median() / max(world.dials.training.congestion, 1e-6))

@@ -30,7 +30,7 @@ from needs.twin.observers import draw_projections
 from needs.twin.official import tension_causes, write_market, write_tension
 from needs.twin.oracle import Menu, consult
 from needs.twin.places import territories_table
-from needs.twin.purchases import add_loads, draw_lots, draw_sessions, share_filled
+from needs.twin.purchases import add_loads, draw_lots, draw_sessions, room_per_opening
 from needs.twin.raw import Written
 from needs.twin.rules import (
     follow_chance,
@@ -71,8 +71,8 @@ def plots_of(world: World, lots: pd.DataFrame) -> list[Plot]:
     unfunded = draw_unfunded(world, sessions)
     everywhere = np.arange(len(world.atoms))
     openings = yearly_openings(world, everywhere, world.level[:, :, None] * world.common[None])
-    filled = share_filled(world, sessions, openings)
-    intercepts = calibrate(Effects(world), add_loads(sessions, openings, filled))
+    room = room_per_opening(world, sessions, openings)
+    intercepts = calibrate(Effects(world), add_loads(sessions, openings, room))
     home = world.atoms["department"].to_numpy()
     people = world.atoms.groupby("department")["population"].sum()
     shares = in_parts(world.scale.jobseekers, people.to_numpy())
@@ -82,7 +82,7 @@ def plots_of(world: World, lots: pd.DataFrame) -> list[Plot]:
             sessions=sessions[home[sessions["atom"]] == department].reset_index(drop=True),
             unfunded=unfunded[home[unfunded["atom"]] == department].reset_index(drop=True),
             jobseekers=jobseekers,
-            filled=filled,
+            room=room,
             intercepts=intercepts,
         )
         for department, jobseekers in zip(people.index, shares, strict=True)
@@ -111,7 +111,7 @@ def draw(
     aside = home.root / "data" / ".drawing"
     shutil.rmtree(aside, ignore_errors=True)
     folders = Folders(aside / "raw", aside / "truth")
-    drawn = draw_world(size, dials, seed, as_of.normalize(), name=dials.title)
+    drawn = draw_world(size, dials, seed, as_of.normalize())
     files, truth = _write(drawn, folders, workers)
     moved = tuple(replace(file, path=_move(file.path, folders.raw, home.raw)) for file in files)
     told = tuple(replace(file, path=_move(file.path, folders.truth, home.truth)) for file in truth)
@@ -199,7 +199,7 @@ def _best_plans(world: World, lots: pd.DataFrame, plots: list[Plot], parts: list
     """Give what a place is worth in each bassin, the plans of the oracle and of simple rules, and what these are worth."""
     sessions = pd.concat([plot.sessions for plot in plots], ignore_index=True)
     effects, first = Effects(world), plots[0]
-    pools = pool_table(world, _together(parts, "openings"), sessions, first.filled)
+    pools = pool_table(world, _together(parts, "openings"), sessions, first.room)
     worth = worth_table(effects, list_options(lots, sessions), pools, _together(parts, "people"), first.intercepts)
     menu = Menu(worth, last_budget(world, lots))
     survey = _together(parts, f"survey_{survey_years(world)[-1]}")
@@ -209,7 +209,7 @@ def _best_plans(world: World, lots: pd.DataFrame, plots: list[Plot], parts: list
         "raw_rates": follow_raw_rates(world, menu, raw_rates(_together(parts, "leavers"))),
         "random": follow_chance(world, menu),
     }
-    plans, values = plan_tables(menu, consult(menu), rules)
+    plans, values = plan_tables(menu, consult(menu, rules.values()), rules)
     yield from {"worth": worth, "plans": plans, "plan_values": values}.items()
 
 

@@ -3,7 +3,8 @@
 - ``last_purchase``: the sessions of the last year that is over, again.
 - ``bmo_shares``: money by the recruitment projects of each bassin and sector in the last survey (what it hides counts for
   nothing), shared between the types that the sector usually buys; types without a sector keep their share of the money.
-- ``raw_rates``: what had the best raw rate of work six months after training first, as far as providers can run it.
+- ``raw_rates``: what had the best raw rate of work six months after training first, as far as providers can run it (rates of
+  all who left, as perfect files would give them).
 - ``random``: sessions drawn at random.
 
 All have the oracle's menu, budget and providers, and buy whole sessions. A rule says how many sessions of each row it would
@@ -26,7 +27,6 @@ from needs.twin.work import Whole
 from needs.twin.world import World
 from needs.twin.worth import KEY, OPTION, POOL, plan_value, with_option
 
-RULES = ("last_purchase", "bmo_shares", "raw_rates", "random")
 _SECRET_BELOW = 5
 _FEWEST_LEAVERS = 10
 

@@ -34,7 +34,6 @@ class Scale:
     extracts beside one month of JSONL; ``whole_country`` that the départements are those of France.
     """
 
-    name: str
     bassins: tuple[str, ...]
     occupations: int
     jobseekers: int
@@ -54,7 +53,6 @@ class Scale:
 
 SCALES = {
     "tiny": Scale(
-        name="tiny",
         bassins=("BE4441", "BE4444", "BE4446"),
         occupations=25,
         jobseekers=1_200,
@@ -65,7 +63,6 @@ SCALES = {
         observations=3,
     ),
     "demo": Scale(
-        name="demo",
         bassins=(),
         occupations=150,
         jobseekers=23_469,
@@ -76,7 +73,6 @@ SCALES = {
         observations=4,
     ),
     "region": Scale(
-        name="region",
         bassins=(),
         occupations=532,
         jobseekers=REGION_JOBSEEKERS,
@@ -88,7 +84,6 @@ SCALES = {
         extract=True,
     ),
     "france": Scale(
-        name="france",
         bassins=(),
         occupations=532,
         jobseekers=6_000_000,

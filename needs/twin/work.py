@@ -25,6 +25,7 @@ from needs.twin.scales import DAYS_PER_MONTH
 
 END_SHORT = 0.25
 END_LASTING = 0.02
+IN_TRAINED_OCCUPATION = 0.7
 HALF_YEAR = 183
 _SHORTEST_DAYS = 5
 _RENEWED_AFTER = 5
@@ -61,9 +62,7 @@ class Chances:
 
     def untrained(self) -> Chances:
         """Give the chances the same people would have had from month 0 on without the training."""
-        size = len(self.rate)
-        nobody, never = np.zeros(size, dtype=bool), np.zeros(size, dtype=np.int64)
-        return Chances(self.rate, np.ones(size), never, self.stays, self.stays, nobody, self.month, self.pulse)
+        return untrained(self.rate, self.stays, self.month, self.pulse)
 
 
 def untrained(rate: Numbers, stays: Numbers, month: Whole, pulse: Numbers) -> Chances:
@@ -113,9 +112,6 @@ def draw_spells(people: pd.DataFrame, chances: Chances, months: Whole, rng: np.r
         end_day=np.maximum(np.floor(days[:, 1]), np.ceil(days[:, 0]) + _SHORTEST_DAYS).astype(int),
     )
     return _as_contracts(spells, rng)
-
-
-IN_TRAINED_OCCUPATION = 0.7
 
 
 def _draw_jobs(chances: Chances, months: Whole, rng: np.random.Generator) -> pd.DataFrame:

@@ -6,10 +6,11 @@ and month, in recruitments on lasting contracts, is drawn around
     level × growth of the occupation × growth of its domain in the place × cycle × crisis × season × slow noise × shocks
 
 - ``level`` = population × weight of the occupation × specialisation of the place in its domain, a log-normal field in which
-  near places are alike (correlation exp(−distance ÷ ``need.reach_km``)). Vineyards are where they are.
-- growth: 1 % a year on average, spread by ``need.trend``; a share ``need.emerging`` of the occupations grows threefold
-  along a logistic curve, and as many shrink to a third (the fastest growing and declining families of "Métiers 2030",
-  Dares and France Stratégie 2022, move by a quarter to a half in ten years: these are quicker, so as to be seen).
+  near places are alike (correlation exp(−distance ÷ ``need.reach_km``)), and in the occupation, a log-normal number of its own.
+  Vineyards are where they are.
+- growth: 1 % a year on average, spread by ``need.trend``; a share ``need.emerging`` of the occupations (one at least) grows
+  threefold along a logistic curve, and as many shrink to a third. Real families move far less in ten years: these are quick
+  enough to be seen in a few.
 - cycle: ± 6 % over four years and a half. Crisis: a fall of ``need.crisis_depth`` times the exposure of the occupation,
   recovered by half in six months (offers of the employment service fell by about half in spring 2020).
 - season: a cosine of 5 to 30 % peaking in a month of the occupation's own, more in September, less in December.
@@ -55,7 +56,6 @@ class World:
     sum to one), ``sectors`` which part of each occupation (row) belongs to each sector (column).
     """
 
-    name: str
     dials: Dials
     scale: Scale
     seed: int
@@ -121,7 +121,7 @@ def yearly_openings(world: World, atoms: NDArray[np.int64], rate: Numbers) -> pd
     return pd.concat(parts, ignore_index=True).set_index(["atom", "year"])
 
 
-def draw_world(scale: Scale, dials: Dials, seed: int, as_of: pd.Timestamp, name: str = "calm") -> World:
+def draw_world(scale: Scale, dials: Dials, seed: int, as_of: pd.Timestamp) -> World:
     """Draw what the places of one region share: its places, its occupations and what moves their need, past and future."""
     communes, atoms = draw_places(scale)
     occupations = _occupations(scale, dials, seed)
@@ -137,7 +137,6 @@ def draw_world(scale: Scale, dials: Dials, seed: int, as_of: pd.Timestamp, name:
     domains = pd.factorize(occupations["occupation"].str[0])[0]
     growth = near @ stream(seed, "local").normal(0, dials.need.place_trend, (len(atoms), domains.max() + 1))
     return World(
-        name=name,
         dials=dials,
         scale=scale,
         seed=seed,
@@ -167,8 +166,8 @@ def _occupations(scale: Scale, dials: Dials, seed: int) -> pd.DataFrame:
     rng = stream(seed, "occupations")
     size = len(codes)
     weight = (np.arange(size) + 3.0) ** -0.75 * rng.lognormal(0, 0.2, size)
-    draw = rng.random(size)
-    share = dials.need.emerging
+    moving = max(1, round(dials.need.emerging * size)) if dials.need.emerging else 0
+    fates = ["emerging"] * moving + ["dying"] * moving + ["steady"] * (size - 2 * moving)
     return pd.DataFrame(
         {
             "occupation": codes,
@@ -179,7 +178,7 @@ def _occupations(scale: Scale, dials: Dials, seed: int) -> pd.DataFrame:
             "lasting_cdi": rng.uniform(0.55, 0.85, size),
             "difficult": rng.uniform(0.3, 0.75, size),
             "level": _usual_levels(links, codes),
-            "fate": np.select([draw < share, draw > 1 - share], ["emerging", "dying"], "steady"),
+            "fate": rng.permutation(np.array(fates, dtype=object)),
         }
     ).join(draw_causes(size, stream(seed, "causes")))
 

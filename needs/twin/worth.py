@@ -5,12 +5,13 @@ An option is a sector × type × exit level that was bought before, with its usu
     gain    = Σ over ways to leave of odds × (P(lasting job 12 months from entry | trained) − P(… | not))
     lock_in = the same where nobody hires for the training: what is lost while it lasts
     worth of an entry = lock_in + absorption(ℓ) × (gain − lock_in),   absorption(ℓ) = (1 − exp(−ℓ)) ÷ ℓ
-    ℓ = (finishers committed + bought) ÷ room,   room = share filled × recruitments of the bassin in the sector
+    ℓ = (finishers committed + bought) ÷ room,   room = ``room_per_opening`` × openings of the bassin in the sector
 
 ``gain`` and ``lock_in`` are means over the same people in every bassin and option, so that cells differ by what they are and
 not by whom they got; the provider is an average one. Recruitments are those of the twelve months that the exercise serves, from
 its July. Types without a sector of their own (basic skills, language…) fill nothing up: their room is infinite. Their worth is
-their own effect only, not that of the courses they lead to. The share filled is that of ``purchases.share_filled``.
+their own effect only, not that of the courses they lead to. A sector
+that hardly exists in a bassin has the room of two fifths of a mean one (``purchases``).
 
 :func:`plan_value` adds the worth of all entries over a plan: it grows ever less with the places of an option, and pools
 (bassin × sector) add up.
@@ -161,19 +162,19 @@ def exercise_of(world: World) -> int:
     return int(world.as_of.year) + 1
 
 
-def pool_table(world: World, openings: pd.DataFrame, sessions: pd.DataFrame, filled: float) -> pd.DataFrame:
+def pool_table(world: World, openings: pd.DataFrame, sessions: pd.DataFrame, room: float) -> pd.DataFrame:
     """Say how many finishers each bassin and sector can absorb, and how many are committed. One row per bassin and sector.
 
-    ``openings`` may hold a bassin several times, from the départements it lies in; ``filled`` is the share of them that those
-    who trained may fill. Committed are those of sessions already planned that end in the twelve months served.
+    ``openings`` may hold a bassin several times, from the départements it lies in; ``room`` is how many finishers each
+    has room for. Committed are those of sessions already planned that end in the twelve months served.
     """
     summed = openings.groupby(POOL)["openings"].sum()
     july = pd.Timestamp(exercise_of(world), 7, 1)
     late = with_option(sessions[(sessions["ends"] >= july) & (sessions["ends"] < july + pd.DateOffset(years=1))])
     late = late.assign(territory=world.atoms["territory"].to_numpy()[late["atom"]], finishers=late["places"] * FILL * FINISHING)
     committed = late.groupby(POOL)["finishers"].sum().reindex(summed.index).fillna(0.0)
-    room = filled * np.maximum(summed, FEWEST * summed.mean())
-    return pd.DataFrame({"openings": summed, "room": room, "committed": committed}).reset_index()
+    rooms = room * np.maximum(summed, FEWEST * summed.mean())
+    return pd.DataFrame({"openings": summed, "room": rooms, "committed": committed}).reset_index()
 
 
 def worth_table(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from features.errors import InputError
 from features.params import Section, param
@@ -15,6 +16,7 @@ from features.sources import SOURCES
 from needs.settings import read_section
 
 HERE = Path(__file__).parent
+Rule = Literal["last_purchase", "bmo_shares", "raw_rates", "random"]
 WORLDS = (
     *("calm", "crisis", "creaming", "hidden_confounding", "congestion", "misleading_surveys", "no_heterogeneity"),
     *("sparse", "dirty"),
@@ -108,7 +110,7 @@ class WorldParams(Dials):
 
     title: str = param(..., "what the world is, in a few words")
     lesson: str = param(..., "what one learns from it")
-    unbeaten: tuple[str, ...] = param((), "simple rules that buy as well as the oracle there")
+    unbeaten: tuple[Rule, ...] = param((), "simple rules that buy as well as the oracle there")
 
 
 class Seeds(Section):
