@@ -27,7 +27,7 @@ from needs.twin.raw import Written
 from needs.twin.skills import skill_need_table
 from needs.twin.stock import Place, Stock, draw_stock
 from needs.twin.survey import survey_rows, survey_years
-from needs.twin.truth import chance_table, need_table, people_table
+from needs.twin.truth import chance_table, course_table, need_table, people_table
 from needs.twin.work import HALF_YEAR
 from needs.twin.world import World
 from needs.twin.worth import served_openings
@@ -90,7 +90,7 @@ def draw_department(world: World, plot: Plot, folders: Folders) -> Part:
     truths = {
         **_truths(effects, market, careers, plot.intercepts),
         "people": people_table(effects, stock.tonight, plot.intercepts),
-        "courses": catalogue,
+        "courses": course_table(world, catalogue),
         "matches": matched.matches,
     }
     for name, rows in truths.items():

@@ -19,6 +19,10 @@ from needs.twin.world import World
 
 HORIZONS = (6, 12, 18, 24)
 OUTCOMES = ("work", "durable", "trained_occupation")
+_COURSE = (
+    *("lheo", "session", "lot", "action_type", "formacode", "certifinfo", "occupations", "entry_level", "exit_level", "binds"),
+    *("public", "permanent", "starts", "ends", "state", "seats", "centre_hours", "company_hours", "provider", "load"),
+)
 
 
 def need_table(market: Market) -> pd.DataFrame:
@@ -96,16 +100,29 @@ def _shares_in_trained(entries: pd.DataFrame) -> tuple[Numbers, Numbers]:
 
 
 def people_table(effects: Effects, people: pd.DataFrame, intercepts: Intercepts) -> pd.DataFrame:
-    """Say of each jobseeker of ``as_of`` what no file shows. One row per person.
+    """Say of each jobseeker of ``as_of`` what no file shows, beside what was drawn of the person. One row per person.
 
-    ``drive`` is a person's own; ``rate`` the monthly rate λ of being hired, untrained, in a mean month; ``stays`` the
-    chance that the job is lasting. The other columns are what was drawn of the person.
+    ``drive`` is a person's own; ``rate`` the monthly rate λ of being hired, untrained, in a mean month; ``stays`` the chance
+    that the job is lasting.
     """
-    return people[PERSON].assign(
+    drawn = [name for name in PERSON if name not in ("pid", "atom", "home", "gap_days", "known_from", "seen")]
+    return people[drawn].assign(
         person=person_ids(people["pid"]),
+        **_places(effects.world, people["home"]),
         rate=effects.rate(people, intercepts[0]),
         stays=sigmoid(stay_score(people) + intercepts[1]),
     )
+
+
+def course_table(world: World, catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Say what each session on offer at ``as_of`` is, and how full its sector: ``load``. One row per session."""
+    return catalogue[list(_COURSE)].assign(**_places(world, catalogue["place"]))
+
+
+def _places(world: World, positions: pd.Series[int]) -> dict[str, pd.api.extensions.ExtensionArray]:
+    """Give the commune, département and bassin at each position of the world's communes."""
+    names = ("commune", "department", "territory")
+    return {name: pd.array(world.communes[name].to_numpy()[positions], dtype="str") for name in names}
 
 
 def effect_table(chances: pd.DataFrame) -> pd.DataFrame:
