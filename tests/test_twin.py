@@ -22,6 +22,7 @@ from needs.home import Home
 from needs.twin import SCALES, Drawn, draw
 
 AS_OF = pd.Timestamp("2026-03-31")
+EMPTY_DEPARTMENT = 1_450_539_313  # a frozen seed for which one of the two départements has no session
 # Columns of the truth that are also words of the files' own formats; any other column of the truth is a secret.
 PUBLIC_WORDS = {
     *("certifinfo", "code", "commune", "distance", "formacode", "lheo", "neet", "nomenclature", "opposition", "places"),
@@ -63,7 +64,7 @@ def test_the_same_seed_gives_the_same_bytes_for_any_number_of_workers_and_anothe
 ) -> None:
     again, other = Home(tmp_path / "again"), Home(tmp_path / "other")
     draw(again, scale="tiny", seed=1, as_of=AS_OF, workers=2)
-    draw(other, scale="tiny", seed=2, as_of=AS_OF)
+    draw(other, world="creaming", scale="tiny", seed=EMPTY_DEPARTMENT, as_of=AS_OF)
     first, second, third = hashes(twin[0]), hashes(again), hashes(other)
     assert first == second
     same = {name for name in first if first[name] == third.get(name)}
@@ -113,6 +114,28 @@ def test_jobseekers_keep_the_proportions_of_the_region(kept: dict[str, pd.DataFr
         assert within_sampling(people["opposition"].mean(), 0.01, len(people))
     lists = [set(people["person"]) for _, people in kept["jobseekers"].groupby("known_from")]
     assert all(0.2 < len(first & second) / len(first) < 0.7 for first, second in pairwise(lists))
+
+
+def test_no_list_of_jobseekers_tells_who_will_train(kept: dict[str, pd.DataFrame]) -> None:
+    date = AS_OF - pd.DateOffset(years=1)
+    everyone, trainings = kept["jobseekers"], kept["trainings"]
+    people = everyone[everyone["known_from"] == date].reset_index(drop=True)
+    later = trainings.loc[trainings["known_from"] > date, "person"]
+    soon = people["person"].isin(later)
+    assert 50 < soon.sum() < len(people) / 2
+    for _, of_file in people.groupby("department"):
+        place = (np.arange(len(of_file))[soon[of_file.index]]).mean() / len(of_file)
+        assert abs(place - 0.5) < 4 * 0.29 / np.sqrt(soon[of_file.index].sum()), (
+            "rows, and identifiers, are in no telling order"
+        )
+
+
+def test_nobody_in_training_is_listed_as_looking_for_work(kept: dict[str, pd.DataFrame]) -> None:
+    entered = kept["trainings"].query("status == 'entre' and entered <= @AS_OF")
+    inside = entered[entered["exited"].isna()]["person"]
+    tonight = kept["jobseekers"].query("known_from == @AS_OF")["person"]
+    assert len(inside) > 0
+    assert not tonight.isin(inside).any()
 
 
 def test_training_keeps_the_volumes_and_losses_of_the_region(kept: dict[str, pd.DataFrame]) -> None:

@@ -142,6 +142,27 @@ def test_creaming_chooses_on_what_files_show_and_hidden_selection_on_what_they_d
     assert drive[2] > 0.5
 
 
+def test_hidden_selection_also_parts_those_who_enter_from_those_who_do_not_come() -> None:
+    for hidden, least in ((0.0, -0.1), (1.2, 0.5)):
+        effects = Effects(world_of(hidden=hidden))
+        rows = draw_careers(
+            effects, sessions_of((("hidden", hidden),))[0], (-2.0, 0.0), 1, np.random.default_rng(1)
+        ).prescriptions
+        drive = rows.groupby(rows["status"] == "entre")["drive"].mean()
+        assert drive[True] - drive[False] > least
+        assert hidden or drive[True] - drive[False] < 0.1
+
+
+def test_courses_take_those_they_are_for() -> None:
+    rows = entries_of()
+    age = rows["reference"].dt.year - rows["birth_year"]
+    assert (rows.loc[rows["public"] == "dld", "wait_months"] >= 12).mean() > 0.75
+    assert (age[rows["public"] == "seniors"] >= 45).mean() > 0.9
+    asked = rows[rows["entry_level"].notna() & rows["level"].notna()]
+    assert (asked["level"] >= asked["entry_level"]).mean() > 0.8
+    assert (rows["known_from"] <= rows["entered"]).all()
+
+
 def test_raw_rates_tell_of_effects_in_a_calm_world_and_of_those_chosen_in_a_creaming_one() -> None:
     told = []
     for dials in ({}, load_world("creaming").training.model_dump(exclude_unset=True)):

@@ -7,8 +7,9 @@ Entry is selected. For each prescription ``training.line`` people of the place s
 The person score is what files show of how near to work someone is (``effects``), drive what no file shows, strictness a
 number between 0 and 2 proper to a type and sector, so that raw rates of placement say more of who was let in than of what was
 taught; ``training.perverse`` is how far the courses that help least are the strictest. ``training.creaming`` and
-``training.hidden`` are the other dials. Prescription then leads to a refusal, a no-show or an entry
-(about a quarter are lost before the start), and an entry to its end, a drop-out (12.5 %), a job (3 %) or another exit.
+``training.hidden`` are the other dials. A prescription then leads to a refusal, a no-show or an entry (about a quarter are lost
+before the start, those of least drive first where ``training.hidden`` says so), and an entry to its end, a drop-out (12.5 %), a
+job (3 %) or another exit. Shares without a source are ours.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _SEEN = 0.8
 _FOLLOW = 0.5
 _CERTIFIED = 0.82
 _SCORE_SPREAD = 0.4
+_LEVEL_CHECKED = 0.85
+_SENIOR = 46
 _FLAG_OF_PUBLIC = {"rsa": "rsa", "qpv": "qpv", "th": "th", "detenus": "detained", "parents_isoles": "lone_parent"}
 _SAMPLE = 3_000
 _ROUNDS = 3
@@ -61,7 +64,9 @@ def draw_careers(
 ) -> Careers:
     """Fill the sessions of a département with people, let them enter, leave and find work (or not)."""
     rows = _trainees(effects, sessions, first_pid, rng)
-    people = rows.drop_duplicates("pid", keep="first")[PERSON].reset_index(drop=True)
+    busy = rows["exited"].fillna(rows["planned_end"].where(rows["status"] == "prescrit")).groupby(rows["pid"]).max()
+    first = rows.drop_duplicates("pid", keep="first")
+    people = first.assign(busy_until=busy.reindex(first["pid"]).to_numpy())[PERSON].reset_index(drop=True)
     spells = pd.concat([past_spells(people, rng), _work_after(effects, rows, intercepts, rng)], ignore_index=True)
     return Careers(rows, people, spells)
 
@@ -127,6 +132,7 @@ def _prescriptions(world: World, sessions: pd.DataFrame, rng: np.random.Generato
     before = pd.to_timedelta(rng.integers(7, 75, len(rows)), unit="D")
     recent = pd.to_timedelta(rng.integers(0, 40, len(rows)), unit="D")
     known = (rows["starts"] - before).mask(upcoming, rows["starts"].mask(upcoming, world.as_of) - recent)
+    known = known.where(known > rows["known_from"], rows["known_from"])  # no prescription before the lot is notified
     rows = rows.assign(status=status.astype(object), known_from=known, entered=rows["starts"], planned_end=rows["ends"])
     # one person enters once: rows in the order of prescription, so that a first prescription comes first
     return rows.sort_values(["known_from", "session"], kind="stable").reset_index(drop=True)
@@ -162,7 +168,8 @@ def _add_people(effects: Effects, rows: pd.DataFrame, first_pid: int, rng: np.ra
     # seen at a yearly date before the prescription: most trainees were listed there
     since = _months_since_listing(world, people["reference"])
     seen = (since > 0.5) & (rng.random(size) < _SEEN)
-    people = people.assign(wait_months=people["wait_months"].where(~seen, since + rng.exponential(5.0, size) + 0.1), seen=seen)
+    waits = np.maximum(since + rng.exponential(5.0, size) + 0.1, np.where(rows["public"] == "dld", 12.0, 0.0))
+    people = people.assign(wait_months=people["wait_months"].where(~seen, waits), seen=seen)
     return rows.assign(**people, pid=first_pid + np.arange(size), registered=registered(people), followed=False)
 
 
@@ -174,11 +181,40 @@ def _chosen(effects: Effects, rows: pd.DataFrame, rng: np.random.Generator) -> p
     young = np.tile(np.where(rows["public"] == "jeunes", 0.9, NEET * 0.93), line)
     seen = np.tile(rows["known_from"].to_numpy(), line)
     people = draw_traits(Draw(below_4, rng.random(size * line) < young, seen), rng)
+    people = _admissible(people, rows, line, rng)
     strict = np.tile(_strictness(effects, rows), line)
     odds = dials.creaming * strict * person_score(people) / _SCORE_SPREAD + dials.hidden * people["drive"].to_numpy()
     best = (odds + rng.gumbel(size=size * line)).reshape(line, size).argmax(axis=0)
-    taken: pd.DataFrame = people.iloc[best * size + np.arange(size)].reset_index(drop=True)
-    return taken
+    taken = people.iloc[best * size + np.arange(size)].reset_index(drop=True)
+    return _keenest_first(taken, rows, dials.hidden * taken["drive"].to_numpy() + rng.gumbel(size=size))
+
+
+def _admissible(people: pd.DataFrame, rows: pd.DataFrame, line: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Let only those stand in line whom a course is for: its public, and in most cases its entry level. Same rows."""
+    public, level = np.tile(rows["public"].to_numpy(dtype=object), line), pd.concat([rows["entry_level"]] * line)
+    checked = rng.random(len(people)) < _LEVEL_CHECKED
+    low = (people["level"] < level.set_axis(people.index)).fillna(False).to_numpy(dtype=bool) & checked
+    short, young = (public == "dld") & (people["wait_months"] < 12), (public == "seniors") & (_ages(people) < _SENIOR)
+    return people.assign(
+        level=people["level"].mask(low, level.set_axis(people.index)),
+        wait_months=people["wait_months"].mask(short, 12 + people["wait_months"]),
+        birth_year=people["birth_year"].mask(young, people["reference"].dt.year - rng.integers(_SENIOR, 63, len(people))),
+    )
+
+
+def _ages(people: pd.DataFrame) -> pd.Series[int]:
+    ages: pd.Series[int] = people["reference"].dt.year - people["birth_year"]
+    return ages
+
+
+def _keenest_first(people: pd.DataFrame, rows: pd.DataFrame, odds: Numbers) -> pd.DataFrame:
+    """Let those with the highest odds among the people of a session be those who enter it. One row per prescription."""
+    sessions = rows["session"].to_numpy(dtype=object).astype(str)
+    inside = rows["status"].isin(["entre", "prescrit"]).to_numpy()
+    places, keen = np.lexsort((~inside, sessions)), np.lexsort((-odds, sessions))
+    order = np.empty(len(rows), dtype=np.int64)
+    order[places] = keen
+    return people.iloc[order].reset_index(drop=True).assign(reference=people["reference"])
 
 
 def _strictness(effects: Effects, rows: pd.DataFrame) -> Numbers:
@@ -226,7 +262,7 @@ def _follow(rows: pd.DataFrame, world: World, rng: np.random.Generator) -> pd.Da
     """
     qualifies = action_table()["qualifies"].reindex(rows["action_type"]).to_numpy(dtype=bool)
     done = rows[~qualifies & (rows["exit_reason"] == "fin").to_numpy()]
-    next_step = rows[qualifies & (rng.random(len(rows)) < _FOLLOW)]
+    next_step = rows[qualifies & rows["status"].isin(["entre", "prescrit"]) & (rng.random(len(rows)) < _FOLLOW)]
     home = rows["atom"].map(world.atoms["department"])
     left = pd.DataFrame({"department": home[next_step.index], "row": next_step.index, "date": next_step["known_from"]})
     right = pd.DataFrame({"department": home[done.index], "first": done.index, "date": done["exited"]})

@@ -75,7 +75,13 @@ def draw_department(world: World, plot: Plot, folders: Folders) -> Part:
     sessions = add_loads(plot.sessions, openings, plot.room)
     first_pid = (world.departments.index(plot.department) + 1) * PIDS
     careers = draw_careers(effects, sessions, plot.intercepts, first_pid, market.rng("careers"))
-    stock = draw_stock(effects, careers, Place(market.atoms, plot.jobseekers), plot.intercepts, market.rng("stock"))
+    stock = draw_stock(
+        effects,
+        careers,
+        Place(market.atoms, plot.jobseekers, first_pid + len(careers.prescriptions)),
+        plot.intercepts,
+        market.rng("stock"),
+    )
     offered = pd.concat([sessions, plot.unfunded], ignore_index=True)
     catalogue = draw_catalogue(world, offered, careers.prescriptions, market.rng("catalogue"))
     leavers = _leavers(world, careers)
@@ -160,8 +166,9 @@ def _trainings(market: Market, careers: Careers, stock: Stock) -> pd.DataFrame:
     """Write prescriptions as known at ``as_of``: what ends later has no end yet. One row per prescription."""
     world, rng = market.world, market.rng("files")
     rows = careers.prescriptions.assign(reference=careers.prescriptions["known_from"])
-    turn = rows.groupby("pid").cumcount()
-    told = pd.concat([file_columns(world, of_turn, stock.spells, rng) for _, of_turn in rows.groupby(turn)]).sort_index()
+    turn = rows.groupby("pid").cumcount().to_numpy()
+    turns = range(int(turn.max(initial=0)) + 1)
+    told = pd.concat([file_columns(world, rows[turn == number], stock.spells, rng) for number in turns]).sort_index()
     later = told["exited"] > world.as_of
     ended = {name: told[name].mask(later) for name in ("exited", "exit_reason", "certified")}
     place = world.communes["commune"].to_numpy()[told["place"]]

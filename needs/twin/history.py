@@ -91,8 +91,8 @@ def file_columns(world: World, people: pd.DataFrame, spells: pd.DataFrame, rng: 
 
 def _idle_months(both: pd.DataFrame, people: pd.DataFrame) -> NDArray[np.float64]:
     """Count the months since each person registered, or since the end of a job they had after that."""
-    over = both[both["ends"] < both["reference"]].groupby("pid")["ends"].max()
-    since = np.maximum(people["registered"], people["pid"].map(over).fillna(people["registered"]))
+    over = both[both["ends"] < both["reference"]].groupby("pid")["ends"].max().reindex(people["pid"]).set_axis(people.index)
+    since = over.where(over > people["registered"], people["registered"])
     return np.asarray(((people["reference"] - since).dt.days / DAYS_PER_MONTH).clip(lower=0))
 
 
@@ -101,8 +101,8 @@ def months_worked(both: pd.DataFrame, people: pd.DataFrame, window: tuple[int, i
     near, far = (pd.Timedelta(days=round(months * DAYS_PER_MONTH)) for months in window)
     start = both["starts"].clip(lower=both["reference"] - far)
     end = both["ends"].clip(upper=both["reference"] - near)
-    days = (end - start).dt.days.clip(lower=0).groupby(both["pid"]).sum()
-    return np.asarray((people["pid"].map(days).fillna(0) / DAYS_PER_MONTH).clip(upper=12).round(1))
+    days = (end - start).dt.days.clip(lower=0).groupby(both["pid"]).sum().reindex(people["pid"])
+    return np.asarray((days.fillna(0) / DAYS_PER_MONTH).clip(upper=12).round(1))
 
 
 def _dates(people: pd.DataFrame) -> pd.DataFrame:

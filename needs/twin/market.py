@@ -1,6 +1,6 @@
 """The labour market of one département: what was and will be needed there, and what employers publish of it.
 
-    need ~ Poisson(level × common moves × (1 + local growth) ^ years × shocks × gamma noise of mean 1 and spread 0.2)
+    need ~ Poisson(level × common moves × exp(local growth × years) × shocks × gamma noise of mean 1 and spread 0.2)
 
 A shock is a large employer that opens or closes: ``need.shocks`` a year in a bassin, in one domain, by a factor between
 a third and three, that halves each year.
@@ -54,7 +54,7 @@ def draw_market(world: World, department: str) -> Market:
     atoms = world.atoms_of(department)
     rng = world.rng("market", department)
     time = np.arange(len(world.months)) / 12
-    moves = world.common[None] * (1 + world.local[atoms])[:, :, None] ** time
+    moves = world.common[None] * np.exp(world.local[atoms][:, :, None] * time)
     rate = world.level[atoms][:, :, None] * moves * _shocks(world, len(atoms), rng)
     month = world.months.month.to_numpy() - 1
     harvest = world.occupations["occupation"].str.startswith("A1").to_numpy()[:, None]

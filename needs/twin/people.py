@@ -17,12 +17,12 @@ BELOW_4 = REGION_BELOW_LEVEL_4 / REGION_JOBSEEKERS
 NEET = REGION_NEET / REGION_JOBSEEKERS
 _YOUNG_NOT_NEET = 0.025
 _LEVEL_UNKNOWN = 0.04
-_PERSON_STEP = 736_878_787
+_DIGITS = 18  # so many that two people hardly ever share a number
 # What is drawn of a person once and for all.
 PERSON = [
     *("pid", "reference", "sex", "birth_year", "level", "rsa", "qpv", "th", "detained", "neet", "lone_parent", "mobility_km"),
     *("licence", "opposition", "wait_months", "job_months", "gap_days", "drive", "atom", "home", "wanted", "wanted_2"),
-    *("last_occupation", "skills", "registered", "known_from", "seen"),
+    *("last_occupation", "skills", "registered", "known_from", "seen", "busy_until"),
 ]
 
 
@@ -138,6 +138,8 @@ def seek_trained(people: pd.DataFrame, occupations: pd.Series[str], rng: np.rand
 
 def one_of(joined: pd.Series[str], rng: np.random.Generator) -> pd.Series[str]:
     """Pick one of the codes joined by ``|`` in each row; empty where there is none."""
+    if joined.empty:
+        return joined
     pick = rng.integers(0, 5, len(joined))
     listed, where = np.unique(joined.to_numpy(dtype=object).astype(str), return_inverse=True)
     table = np.array(
@@ -155,7 +157,7 @@ def person_ids(pids: pd.Series[int]) -> pd.Series[str]:
     """Name people by made-up identifiers that say nothing of the order they were drawn in.
 
     >>> person_ids(pd.Series([1, 2])).tolist()
-    ['P736878787', 'P473757574']
+    ['P238072747940578789', 'P839785061582574730']
     """
-    numbers = pids.astype("int64") * _PERSON_STEP % 1_000_000_000
-    return "P" + numbers.astype("str").str.zfill(9)
+    mixed = pd.util.hash_array(pids.to_numpy(dtype="uint64"), categorize=False) % 10**_DIGITS
+    return "P" + pd.Series(mixed, index=pids.index).astype("str").str.zfill(_DIGITS)

@@ -109,14 +109,14 @@ def draw(
         raise InputError(f"seed: {seed} is negative. Write a whole number from 0, like 1.")
     # written aside and moved at the end: what dies half-way leaves data/raw empty
     aside = home.root / "data" / ".drawing"
-    shutil.rmtree(aside, ignore_errors=True)
     folders = Folders(aside / "raw", aside / "truth")
+    _make_room(home, aside)
     drawn = draw_world(size, dials, seed, as_of.normalize())
     files, truth = _write(drawn, folders, workers)
-    moved = tuple(replace(file, path=_move(file.path, folders.raw, home.raw)) for file in files)
     told = tuple(replace(file, path=_move(file.path, folders.truth, home.truth)) for file in truth)
-    shutil.rmtree(aside)
     (home.raw / SIMULATED).write_text(f"{dials.title} ({scale}, seed {seed}): no figure here is real.\n", encoding="utf-8")
+    moved = tuple(replace(file, path=_move(file.path, folders.raw, home.raw)) for file in files)
+    shutil.rmtree(aside)
     return Drawn(moved, told)
 
 
@@ -224,9 +224,11 @@ def _merge(folder: Path) -> Written:
     """Put the parts of one table of truth into one file, in the order of départements, one at a time in memory."""
     path, rows = folder.with_suffix(".parquet"), 0
     parts = sorted(folder.iterdir())
-    with pq.ParquetWriter(path, pq.read_schema(parts[0])) as merged:
+    # the largest part knows the types of its columns; one without a row may not
+    schema = pq.read_schema(max(parts, key=lambda part: (pq.read_metadata(part).num_rows, part.name)))
+    with pq.ParquetWriter(path, schema) as merged:
         for part in parts:
-            table = pq.read_table(part)
+            table = pq.read_table(part).cast(schema)
             merged.write_table(table)
             rows += table.num_rows
     shutil.rmtree(folder)
@@ -245,6 +247,17 @@ def _refuse_mixing(home: Home) -> None:
             f"{home.raw}: holds {len(there)} files already ({there[0].name}…); a simulated region never mixes with them. "
             "Choose another home, like --home /tmp/demo, or move these files away."
         )
+
+
+def _make_room(home: Home, aside: Path) -> None:
+    """Clear what an earlier drawing left, its truth too, and make the folders; refuse in words where that cannot be."""
+    try:
+        for folder in (aside, home.truth):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        home.raw.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{home.root}: cannot be drawn in ({error.strerror}). Choose another home with --out.") from error
 
 
 def _move(path: Path, aside: Path, folder: Path) -> Path:

@@ -15,6 +15,7 @@ from needs.twin.careers import Careers, Intercepts, work_untrained
 from needs.twin.effects import Effects
 from needs.twin.history import at_work, file_columns, past_spells
 from needs.twin.people import BELOW_4, NEET, PERSON, Draw, draw_traits, homes, quota, registered, settle
+from needs.twin.scales import DAYS_PER_MONTH
 
 _TRAINED_BEFORE = 0.06
 _STILL_THERE = 0.42
@@ -31,19 +32,23 @@ class Stock:
 
 @dataclass(frozen=True)
 class Place:
-    """One département: its atoms, and how many jobseekers it has."""
+    """One département: its atoms, how many jobseekers it has, and the first number of those who never trained."""
 
     atoms: np.ndarray[tuple[int], np.dtype[np.int64]]
     jobseekers: int
+    first_pid: int
 
 
 def draw_stock(effects: Effects, careers: Careers, place: Place, intercepts: Intercepts, rng: np.random.Generator) -> Stock:
-    """List the jobseekers of each yearly date up to ``as_of``."""
+    """List the jobseekers of each yearly date up to ``as_of``; those in training, or about to begin, are not among them.
+
+    What becomes of them was drawn as they were first seen; what is true of those of ``as_of`` is as they are that day.
+    """
     world = effects.world
     years = range(world.scale.observations - 1, -1, -1)
     dates = [(world.as_of - pd.DateOffset(years=number)).normalize() for number in years]
     trained, spells = careers.people, careers.spells
-    next_pid = int(trained["pid"].max()) + 1
+    next_pid = place.first_pid
     listed = trained.head(0)
     lists = []
     for date, following in zip(dates, [*dates[1:], pd.Timestamp.max], strict=True):
@@ -54,7 +59,10 @@ def draw_stock(effects: Effects, careers: Careers, place: Place, intercepts: Int
         later = work_untrained(effects, fresh, intercepts, rng)
         spells = pd.concat([spells, past_spells(fresh, rng), later], ignore_index=True)
         listed = pd.concat([known, fresh], ignore_index=True)
-        lists.append(file_columns(world, listed.assign(reference=date), spells, rng))
+        waits = (date - listed["registered"]).dt.days / DAYS_PER_MONTH
+        told = file_columns(world, listed.assign(reference=date, wait_months=waits), spells, rng)
+        # in the order of identifiers: how a list was put together tells who will train
+        lists.append(told.sort_values("person", ignore_index=True))
     return Stock(pd.concat(lists, ignore_index=True), lists[-1], spells)
 
 
@@ -67,11 +75,12 @@ def _known(
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Gather the people of a list who are known already. One row per person."""
-    date, following = dates
+    (date, following), listed = dates, before["pid"]
     ahead = trained["known_from"] > date
+    free, before = trained[~(trained["busy_until"] > date)], before[~(before["busy_until"] > date)]
     soon = trained[ahead & (trained["known_from"] <= following) & trained["seen"]].head(size // 2)
     once = _sample(
-        _idle(trained[~ahead & ~trained["pid"].isin(before["pid"])], spells, date), round(size * _TRAINED_BEFORE), rng
+        _idle(free[~ahead[free.index] & ~free["pid"].isin(listed)], spells, date), round(size * _TRAINED_BEFORE), rng
     )
     still = _sample(_idle(before[~before["pid"].isin(soon["pid"])], spells, date), round(size * _STILL_THERE), rng)
     return pd.concat([soon, once, still], ignore_index=True)
@@ -88,7 +97,12 @@ def _newcomers(
     people = settle(effects.world, traits, homes(effects.world, place.atoms, size, rng), rng)
     if len(known):
         people = people.assign(wait_months=people["wait_months"] % 12)
-    return people.assign(registered=registered(people), seen=False, known_from=date)
+    return people.assign(
+        registered=registered(people),
+        seen=False,
+        known_from=date,
+        busy_until=pd.Series(pd.NaT, index=people.index, dtype="datetime64[s]"),
+    )
 
 
 def _idle(people: pd.DataFrame, spells: pd.DataFrame, date: pd.Timestamp) -> pd.DataFrame:

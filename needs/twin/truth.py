@@ -70,7 +70,8 @@ def chance_table(effects: Effects, entries: pd.DataFrame, intercepts: Intercepts
     """Say what each training entered changes. One row per entry: chances months after it, with the training and without.
 
     ``work_with_12`` is the chance to be at work twelve months from entry, ``durable…`` in a lasting job,
-    ``trained_occupation…`` in an occupation that the course leads to. A column per group says whether the person belongs to it.
+    ``trained_occupation…`` in an occupation that the course leads to. A column per group says whether the person belongs to it,
+    ``followed`` whether another course came next: chances are then those of the first alone, which no file shows.
     """
     chances = effects.trained(entries, intercepts)
     after, alone = _shares_in_trained(entries)
@@ -81,7 +82,7 @@ def chance_table(effects: Effects, entries: pd.DataFrame, intercepts: Intercepts
             told[f"work_{name}_{months}"] = work[:, column]
             told[f"durable_{name}_{months}"] = durable[:, column]
             told[f"trained_occupation_{name}_{months}"] = work[:, column] * share
-    kept = entries[["session", "lot", "action_type", "formacode", "entered", "exited"]]
+    kept = entries[["session", "lot", "action_type", "formacode", "entered", "exited", "followed"]]
     return kept.assign(person=person_ids(entries["pid"]), sector=entries["formacode"].str[:3]).join(
         [groups_of(entries), pd.DataFrame(told, index=entries.index).astype("float32")]
     )
@@ -105,7 +106,7 @@ def people_table(effects: Effects, people: pd.DataFrame, intercepts: Intercepts)
     ``drive`` is a person's own; ``rate`` the monthly rate λ of being hired, untrained, in a mean month; ``stays`` the chance
     that the job is lasting.
     """
-    drawn = [name for name in PERSON if name not in ("pid", "atom", "home", "gap_days", "known_from", "seen")]
+    drawn = [name for name in PERSON if name not in ("pid", "atom", "home", "gap_days", "known_from", "seen", "busy_until")]
     return people[drawn].assign(
         person=person_ids(people["pid"]),
         **_places(effects.world, people["home"]),
@@ -128,8 +129,10 @@ def _places(world: World, positions: pd.Series[int]) -> dict[str, pd.api.extensi
 def effect_table(chances: pd.DataFrame) -> pd.DataFrame:
     """Average what training changed for those who entered. One row per sector, type, group, outcome and horizon.
 
-    ``group`` is ``all`` or one ``dimension=value``; an empty sector stands for all of them. ``effect`` is in probability.
+    Those who went on to another course are left out. ``group`` is ``all`` or one ``dimension=value``; an empty sector stands
+    for all of them. ``effect`` is in probability.
     """
+    chances = chances[~chances["followed"]]
     gains = {
         f"{outcome}|{months}": chances[f"{outcome}_with_{months}"] - chances[f"{outcome}_without_{months}"]
         for outcome in OUTCOMES

@@ -208,7 +208,7 @@ def _moves(occupations: pd.DataFrame, months: pd.PeriodIndex, now: pd.Period, di
     """Move each occupation in time, everywhere alike: growth, fate, cycle, crisis, season and slow noise."""
     rng = stream(seed, "moves")
     size, time = len(occupations), np.arange(len(months)) / 12
-    trend = 1 + rng.normal(0.01, dials.trend, size)
+    trend = np.exp(rng.normal(0.01, dials.trend, size))
     cycle = 1 + 0.06 * np.sin(2 * np.pi * time / 4.5)
     month = months.month.to_numpy()
     peak, height = rng.integers(1, 13, size), rng.uniform(0.05, 0.3, size)

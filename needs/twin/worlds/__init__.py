@@ -155,6 +155,9 @@ def _path_of(name_or_path: str) -> Path:
 
 def _contradictions(world: WorldParams) -> Iterator[str]:
     """Say which dials of a world cannot stand beside each other."""
+    for name in ("title", "lesson"):
+        if not getattr(world, name).strip():
+            yield f"{name} is empty; say it in a few words"
     low, high = world.offers.coverage_low, world.offers.coverage_high
     if low > high:
         yield f"offers.coverage_low ({low:g}) is above offers.coverage_high ({high:g})"
