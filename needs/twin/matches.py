@@ -43,6 +43,7 @@ KEPT = 20
 RULES = ("oracle", "nearest", "likeness", "random")
 VALUES = ["rule", "value", "people"]
 _CHUNK = 2_000
+_LEAST = np.float32(1e-7)  # a chance of nothing has no logarithm
 _SAMPLE = 16
 _GOES, _REACH_KM = 0.9, 25.0
 _TIE = np.float32(1e-4)
@@ -137,7 +138,7 @@ def _pairs(
             some = rows[start : start + _CHUNK]
             allowed = gate.allowed(some, within)
             fit = np.maximum(*(fits[np.ix_(codes[some], within)] for codes in wanted))
-            chance = rng.random(fit.shape, dtype="float32")
+            chance = np.maximum(rng.random(fit.shape, dtype="float32"), _LEAST)
             goes = likely * fit
             best = (goes * usual[atoms[some[0]], within]) ** _KEEN / -np.log1p(-chance)
             # chance parts those that are as near; who takes the nearest, or any, looks at no more than some

@@ -13,6 +13,9 @@ its July. Types without a sector of their own (basic skills, language…) fill n
 their own effect only, not that of the courses they lead to. A sector
 that hardly exists in a bassin has the room of two fifths of a mean one (``purchases``).
 
+The worth is a chord: exact where all are absorbed and where none is, and between them below the true one, which bends (by
+0.007 jobs an entry at a load of 1.5 in the world ``congestion``, by 0.026 at most in a cell). It keeps plans quick to judge.
+
 :func:`plan_value` adds the worth of all entries over a plan: it grows ever less with the places of an option, and pools
 (bassin × sector) add up.
 """
