@@ -1,4 +1,9 @@
-"""From checked tables to dated features: the one place that says what the models are given."""
+"""From checked tables to dated features: the one place that says what the models are given, and what a territory is told.
+
+features = build_features(tables, as_of, params)
+features.cells                      everything known of a territory × occupation, side by side
+features.seen                       the same, source by source
+"""
 
 from __future__ import annotations
 
@@ -8,17 +13,27 @@ import pandas as pd
 
 from features.contracts import GradeLimits
 from features.courses import CourseParams, list_courses
-from features.crosswalks import Crosswalks, build_crosswalks
-from features.demand import DemandParams, add_need, count_positions, estimate_coverage
+from features.crosswalks import Crosswalks, build_crosswalks, sector_links
+from features.demand import DemandParams, add_need, estimate_coverage, fill_months
+from features.exits import OutcomeParams, Past, follow_exits, link_courses
+from features.leavers import LeaverParams, count_leavers
+from features.novelty import NoveltyParams, count_series, score_novelty
+from features.observation import Observation, ObservationParams, Setting, describe_cells, observe
 from features.options import list_options
-from features.outcomes import OutcomeParams, count_outcomes, follow_exits, pool_rates
+from features.outcomes import count_outcomes, pool_rates
 from features.params import Section, param
 from features.people import list_people
 from features.places import own_or_shipped
 from features.publics import PublicParams
-from features.supply import SupplyParams, available_people, count_under_way, eligible_people, latest_people, seat_chain
+from features.reach import ReachParams, travel_weights
+from features.seats import CELL as UNDER_WAY
+from features.seats import COUNTS, SeatParams, Training, count_under_way, seat_chain
+from features.skills import SkillParams, asked_skills, count_skills, named_skills, offered_certifications
+from features.supply import SupplyParams, available_people, count_jobseekers, eligible_people, latest_people
+from features.surveys import lasting_projects
 from features.tables import Tables
 from features.unmapped import carry_measures, list_unmapped
+from features.unserved import UnservedParams, look_for_sessions, people_without_session
 
 
 class GradeParams(Section):
@@ -45,8 +60,15 @@ class FeatureParams(Section):
     """Everything that decides what a feature is."""
 
     demand: DemandParams = DemandParams()
+    observation: ObservationParams = ObservationParams()
     supply: SupplyParams = SupplyParams()
+    seats: SeatParams = SeatParams()
+    leavers: LeaverParams = LeaverParams()
+    reach: ReachParams = ReachParams()
+    unserved: UnservedParams = UnservedParams()
     outcomes: OutcomeParams = OutcomeParams()
+    skills: SkillParams = SkillParams()
+    novelty: NoveltyParams = NoveltyParams()
     publics: PublicParams = PublicParams()
     courses: CourseParams = CourseParams()
     grades: GradeParams = GradeParams()
@@ -55,18 +77,31 @@ class FeatureParams(Section):
 
 @dataclass(frozen=True)
 class Features:
-    """What is known at ``as_of``; each frame says its row in the builder that makes it."""
+    """What is known at ``as_of``; each frame says its row in the builder that makes it.
 
+    ``cells`` is all that is known of a territory × département × occupation, side by side, and ``seen`` the same, source by
+    source. ``skills`` are those that the occupations of a sector ask, named by its certifications or not; ``novelty`` says what
+    emerges and declines, and how often that is said of what does neither.
+    """
+
+    cells: pd.DataFrame
+    seen: Observation
     panel: pd.DataFrame
     coverage: pd.DataFrame
     supply: pd.DataFrame
+    jobseekers: pd.DataFrame
     under_way: pd.DataFrame
+    leavers: pd.DataFrame
     eligible: pd.DataFrame
+    unserved: pd.DataFrame
     chain: pd.DataFrame
     outcomes: pd.DataFrame
+    skills: pd.DataFrame
+    novelty: pd.DataFrame
     options: pd.DataFrame
     people: pd.DataFrame
     courses: pd.DataFrame
+    travel: pd.DataFrame
     crosswalks: Crosswalks
     unmapped: pd.DataFrame
 
@@ -75,30 +110,72 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
     """Build every feature from what was known at ``as_of``; nothing dated after it changes one."""
     known = tables.known_at(as_of)
     communes = own_or_shipped(known.territories)
-    crosswalks = crosswalks_of(known, as_of)
-    positions = count_positions(known.offers, communes, as_of, params.demand)
-    coverage = estimate_coverage(positions, known.bmo, params.demand)
-    chain = seat_chain(known.trainings, known.sessions, as_of)
-    followed = follow_exits(known.trainings, known.employment, known.outcomes, as_of, params.outcomes)
+    crosswalks, limits = crosswalks_of(known, as_of), params.grades.limits()
+    setting = Setting(communes, crosswalks, as_of)
+    seen = observe(known, setting, params.demand, params.observation, limits)
+    months = fill_months(seen.offers, seen.near_border, as_of)
+    coverage = estimate_coverage(months, lasting_projects(seen.families), params.demand)
+    supply = available_people(known.jobseekers, params.supply)
+    travel = travel_weights(communes, seen.families, params.reach)
+    training = Training(known.trainings, known.purchases, known.sessions)
+    chain = seat_chain(training, as_of, params.seats)
+    leavers = count_leavers(known.insertion, communes, as_of=as_of, params=params.leavers)
+    coming = count_under_way(training, chain, communes, as_of=as_of, params=params.seats)
+    people = list_people(latest_people(known.jobseekers), communes, params.publics)
+    courses = list_courses(known.catalogue, communes, params.courses)
+    looked = look_for_sessions(people, courses, sector_links(crosswalks), as_of=as_of, params=params.unserved)
+    counts = count_skills(known.offers, communes, as_of, params.skills, params.demand)
     return Features(
-        panel=add_need(positions, coverage),
+        cells=describe_cells(seen, setting, params.observation, coverage=coverage, supply=supply, travel=travel, limits=limits),
+        seen=seen,
+        panel=add_need(months, coverage, params.demand),
         coverage=coverage,
-        supply=available_people(known.jobseekers, params.supply),
-        under_way=count_under_way(known.trainings, known.sessions, known.purchases, chain, as_of),
+        supply=supply,
+        jobseekers=count_jobseekers(known.jobseekers, params.publics, params.supply),
+        under_way=_with_leavers(coming, leavers),
+        leavers=leavers,
         eligible=eligible_people(known.jobseekers),
+        unserved=people_without_session(looked, params.privacy.smallest_cell, params.unserved),
         chain=chain,
-        outcomes=pool_rates(
-            count_outcomes(followed, params.publics), params.outcomes, params.grades.limits(), params.privacy.smallest_cell
-        ),
+        outcomes=_rates(known, setting, params),
+        skills=asked_skills(counts, _named(known, as_of, params.skills), crosswalks, known.skills, params.skills),
+        novelty=score_novelty(count_series(counts), params.novelty),
         options=list_options(known.purchases),
-        people=list_people(latest_people(known.jobseekers), communes, params.publics),
-        courses=list_courses(known.catalogue, communes, params.courses),
+        people=people,
+        courses=courses,
+        travel=travel,
         crosswalks=crosswalks,
         unmapped=list_unmapped(carry_measures(known, communes, crosswalks)),
     )
 
 
+def _rates(known: Tables, setting: Setting, params: FeatureParams) -> pd.DataFrame:
+    """Estimate what becomes of trainees. One row per cell, public, outcome and horizon."""
+    past = Past(known.trainings, known.employment, known.outcomes, link_courses(setting.crosswalks))
+    counts = count_outcomes(follow_exits(past, setting.as_of, params.outcomes), known.trainings, params.publics)
+    return pool_rates(counts, params.outcomes, params.grades.limits(), params.privacy.smallest_cell)
+
+
+def _with_leavers(coming: pd.DataFrame, leavers: pd.DataFrame) -> pd.DataFrame:
+    """Set the leavers of schools beside those whom training brings. Same key as both: ``under_way`` counts them all.
+
+    Need counts all recruitments, those of the young as well: so all who leave count, at work or not.
+    """
+    both = coming.merge(leavers[[*UNDER_WAY, "leavers"]], on=UNDER_WAY, how="outer", validate="one_to_one").sort_values(
+        UNDER_WAY, ignore_index=True
+    )
+    filled = both.fillna(dict.fromkeys([*COUNTS, "leavers"], 0.0))
+    return filled.assign(under_way=filled["under_way"] + filled["leavers"])
+
+
+def _named(known: Tables, as_of: pd.Timestamp, params: SkillParams) -> pd.DataFrame:
+    """List the skills that the certifications of each sector name. One row per sector, skill."""
+    offered = offered_certifications(known.purchases, known.catalogue, as_of, params)
+    return named_skills(known.certifications, offered, known.occupation_skills)
+
+
 def crosswalks_of(known: Tables, as_of: pd.Timestamp) -> Crosswalks:
     """Build the crosswalks of a home: its corrections in force, and the Formacodes that its tables hold."""
-    seen = pd.concat([known.catalogue["formacode"], known.trainings["formacode"], known.purchases["formacode"]])
+    said = known.signals.loc[known.signals["nomenclature"] == "FORMACODE", "code"]
+    seen = pd.concat([known.catalogue["formacode"], known.trainings["formacode"], known.purchases["formacode"], said])
     return build_crosswalks(known.overrides, as_of, seen.dropna().unique())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import pandas as pd
 
@@ -33,7 +33,7 @@ VIA = {
 """The ways that are made of two: from, to, and through what."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two are the same only if they are one: ways between nomenclatures are kept for each
 class Crosswalks:
     """Every link that is kept, in one direction.
 
@@ -176,8 +176,11 @@ def _levels(trained: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
 # How links are used -----------------------------------------------------------------------------------------------------
 
 
+@lru_cache(64)
 def links_between(crosswalks: Crosswalks, origin: str, target: str) -> pd.DataFrame:
     """Give the links from one nomenclature to another, whichever way they are kept. One row per code and target.
+
+    Callers never change it.
 
     ``weight`` adds up to one per code, less what a way of two steps loses; ``volume`` is what the code counts with.
     """

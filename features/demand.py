@@ -1,4 +1,4 @@
-"""What employers ask for: positions by workplace and month, and the recruitments they stand for.
+"""What employers ask for: vacancies by workplace and month, and the recruitments they stand for.
 
 Grain: bassin × département (the atom of every sum) × occupation × month. An offer counts in the month it was first
 published, with the positions of its last version known; an offer that names only a département, or only the Region,
@@ -7,17 +7,24 @@ is spread over its bassins by population, so that no position is lost and none i
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from scipy.stats import beta
 
+from features.lazy import ask, ask_arrow, with_optional
 from features.params import Section, param
-from features.vocabulary import month_of, months_to
+from features.spreading import CELL, spread_over_cells
+from features.tables import OFFERS
+from features.vocabulary import months_to
 
-CELL = ["territory", "department"]
+KEY = [*CELL, "occupation", "period"]
 MEASURES = ["positions", "seasonal", "short"]
 # DIN is the open-ended contract of temporary work.
 OPEN_ENDED = ("CDI", "DIN", "PUB")
+LONG_ENOUGH = f"(contract IN {OPEN_ENDED} OR coalesce(contract_months >= $durable, false))"
+"""Whether an offer lasts, seasonal or not, in SQL; ``$durable`` is ``durable_months``."""
 
 
 class DemandParams(Section):
@@ -27,11 +34,13 @@ class DemandParams(Section):
         6.0, "a fixed-term contract counts as a position from this length", unit="months", ge=1, le=24
     )
     history_months: int = param(72, "months of offers that are looked back on", unit="months", ge=24, le=240)
-    secret_projects: float = param(
-        2.0, "projects a statistical secret of BMO stands for (it hides less than 5)", unit="projects", ge=0, le=4
-    )
     lowest_coverage: float = param(
         0.1, "vacancies are never taken for less than this share of recruitments", unit="share", ge=0.01, le=1
+    )
+    border_km: float = param(25.0, "the pull of a town across the border falls by 63 % over this", unit="km", ge=1, le=200)
+    border_weight: float = param(0.0, "how much of an opening across the border counts as need here", unit="share", ge=0, le=1)
+    repeat_days: int = param(
+        45, "an offer like another is taken for it when it comes this soon after", unit="days", ge=7, le=92
     )
 
 
@@ -44,85 +53,148 @@ def last_full_month(as_of: pd.Timestamp) -> str:
     return str((as_of + pd.Timedelta(days=1)).to_period("M") - 1)
 
 
-def last_versions(offers: pd.DataFrame) -> pd.DataFrame:
-    """Keep the last known version of each offer, dated by its first publication. One row per offer."""
-    dated = offers.assign(created=offers.groupby("offer")["created"].transform("min"))
-    return dated.sort_values(["offer", "known_from"]).drop_duplicates("offer", keep="last").reset_index(drop=True)
+def current(offers: ds.Dataset) -> str:
+    """Write the question that gives the last version of each offer known at ``$as_of``. One row per offer.
 
-
-def population_shares(communes: pd.DataFrame) -> pd.DataFrame:
-    """Say which share of a département lives in each of its bassins. One row per département, territory."""
-    people = communes.groupby(["department", "territory"], as_index=False)["population"].sum()
-    whole = people.groupby("department")["population"].transform("sum")
-    shares: pd.DataFrame = people.assign(share=people["population"] / whole)
-    return shares[["department", "territory", "share"]]
-
-
-def spread_over_cells(offers: pd.DataFrame, communes: pd.DataFrame) -> pd.DataFrame:
-    """Place each offer: whole in its bassin, else by population over its département, else over the Region.
-
-    One row per offer, cell. Offers across a border are in no cell.
+    A version says since when it is superseded: no version needs to look for the others.
     """
-    placed = offers[offers["territory"].notna()].assign(share=1.0)
-    loose = offers[offers["territory"].isna() & offers["border"].isna()].drop(columns="territory")
-    named = loose["department"].notna()
-    spread = loose[named].merge(population_shares(communes), on="department", how="inner", validate="many_to_many")
-    everywhere = loose[~named].drop(columns="department").merge(_shares_of_the_region(communes), how="cross")
-    return pd.concat([placed, spread, everywhere], ignore_index=True)
+    return (
+        f"({with_optional(offers, OFFERS, 'offers')} "
+        "WHERE known_from <= $as_of AND (superseded IS NULL OR superseded > $as_of))"
+    )
 
 
-def _shares_of_the_region(communes: pd.DataFrame) -> pd.DataFrame:
-    """Say which share of the Region lives in each cell. One row per département, territory."""
-    people = communes.groupby(["department", "territory"], as_index=False)["population"].sum()
-    shares: pd.DataFrame = people.assign(share=people["population"] / people["population"].sum())
-    return shares[["department", "territory", "share"]]
+# What offers say -------------------------------------------------------------------------------------------------------
+
+_SUMS = {
+    "vacancies": "count(*)",
+    "positions": "sum(positions) FILTER (NOT seasonal AND lasting)",
+    "seasonal": "sum(positions) FILTER (seasonal)",
+    "short": "sum(positions) FILTER (NOT seasonal AND NOT lasting)",
+    "beginners": "count(*) FILTER (experience = 'D')",
+    "experienced": "count(*) FILTER (experience IN ('S', 'E'))",
+    "level_told": "count(level)",
+    "level_below_4": "count(*) FILTER (level < 4)",
+    "wage_told": "count(hourly_eur)",
+    "wage_cents": "sum(round(hourly_eur * 100)::BIGINT)",
+    "days_on_line": "sum(date_diff('day', created, known_from))",
+    "updated": "count(*) FILTER (known_from > created)",
+}
+OBSERVED = list(_SUMS)
 
 
-def count_positions(offers: pd.DataFrame, communes: pd.DataFrame, as_of: pd.Timestamp, params: DemandParams) -> pd.DataFrame:
-    """Count positions published. One row per territory, department, occupation, period, every month of the series filled.
+def observe_offers(offers: ds.Dataset, communes: pd.DataFrame, as_of: pd.Timestamp, params: DemandParams) -> pd.DataFrame:
+    """Count what offers say. One row per territory, department, occupation, period with an offer; columns are sums.
 
     ``positions`` are CDI, public service or contracts of ``durable_months`` and more; ``seasonal`` and ``short`` ones
-    stand apart. A series starts with its territory's first offer, at most ``history_months`` ago.
+    stand apart. ``beginners`` and ``experienced`` are the vacancies that say which they ask, ``level_told`` those that name
+    a diploma and ``level_below_4`` those that take one below the baccalauréat; ``wage_cents`` adds up the gross pay of an
+    hour over the ``wage_told``; ``days_on_line`` runs from the first publication to the last update, the least time an offer
+    can have stood.
     """
-    placed = spread_over_cells(last_versions(offers), communes)
-    long_enough = placed["contract"].isin(OPEN_ENDED) | (placed["contract_months"] >= params.durable_months)
-    kind = np.select(
-        [placed["seasonal"].to_numpy(dtype=bool), long_enough.to_numpy(dtype=bool)], ["seasonal", "positions"], "short"
+    last = pd.Period(last_full_month(as_of), "M")
+    first = last - params.history_months + 1
+    summed = ", ".join(f"coalesce({sql}, 0)::DOUBLE AS {name}" for name, sql in _SUMS.items())
+    sql = f"""
+        SELECT territory, department, occupation, year(created) * 100 + month(created) AS period, {summed}
+        FROM (
+            SELECT *, {LONG_ENOUGH} AS lasting
+            FROM {current(offers)} WHERE border IS NULL AND created >= $first AND created < $end
+        ) GROUP BY ALL
+    """
+    seen = ask_arrow(
+        sql,
+        {"offers": offers},
+        as_of=as_of,
+        first=first.start_time,
+        end=(last + 1).start_time,
+        durable=params.durable_months,
     )
-    counted = placed.assign(
-        count=placed["positions"].astype("float64") * placed["share"], kind=kind, period=month_of(placed["created"])
-    )
-    last = last_full_month(as_of)
-    first = str(pd.Period(last, "M") - params.history_months + 1)
-    seen = counted[(counted["period"] >= first) & (counted["period"] <= last)]
-    sums = seen.groupby([*CELL, "occupation", "period", "kind"], as_index=False)["count"].sum()
-    wide = sums.pivot_table(index=[*CELL, "occupation", "period"], columns="kind", values="count", fill_value=0.0)
-    return _fill_months(wide.reindex(columns=MEASURES, fill_value=0.0).reset_index(), last)
+    keys = {"occupation": sorted(seen["occupation"].unique().to_pylist()), "period": months_to(str(first), str(last))}
+    return spread_over_cells(_with_months(seen), communes, keys)
 
 
-def _fill_months(counts: pd.DataFrame, last: str) -> pd.DataFrame:
-    """Fill the months without an offer with zeros. One row per territory, department, occupation, period."""
-    series = counts[[*CELL, "occupation"]].drop_duplicates()
-    starts = counts.groupby("territory")["period"].min()
+def _with_months(seen: pa.Table) -> pa.Table:
+    """Spell the months of a count, which are numbers like 202503. Same rows."""
+    months = seen["period"].unique().to_pylist()
+    spelt = pa.array([f"{month // 100}-{month % 100:02d}" for month in months], pa.string())
+    codes = pc.index_in(seen["period"], value_set=pa.array(months, seen["period"].type))
+    return seen.set_column(seen.column_names.index("period"), "period", spelt.take(codes.combine_chunks()))
+
+
+def fill_months(observed: pd.DataFrame, border: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Fill the months without an offer with zeros. One row per territory, department, occupation, period.
+
+    ``MEASURES`` and the openings across the ``border`` beside them. A series starts with its territory's first offer and
+    ends with the last full month; one that only stands across the border has no series.
+    """
+    series = observed[[*CELL, "occupation"]].drop_duplicates()
+    starts, last = observed.groupby("territory")["period"].min(), last_full_month(as_of)
     months = pd.DataFrame(
         [(territory, month) for territory, first in starts.items() for month in months_to(str(first), last)],
         columns=["territory", "period"],
     ).astype("str")
     grid = series.merge(months, on="territory", validate="many_to_many")
-    filled = grid.merge(counts, on=[*CELL, "occupation", "period"], how="left", validate="one_to_one")
-    filled = filled.fillna(dict.fromkeys(MEASURES, 0.0))
-    return filled.sort_values([*CELL, "occupation", "period"], ignore_index=True)
+    filled = grid.merge(observed[[*KEY, *MEASURES]], on=KEY, how="left", validate="one_to_one")
+    filled = filled.merge(border[[*KEY, "border"]], on=KEY, how="left", validate="one_to_one")
+    filled = filled.fillna(dict.fromkeys([*MEASURES, "border"], 0.0))
+    return filled.sort_values(KEY, ignore_index=True)
 
 
-def estimate_coverage(panel: pd.DataFrame, bmo: pd.DataFrame, params: DemandParams) -> pd.DataFrame:
+def count_repeats(offers: ds.Dataset, as_of: pd.Timestamp, params: DemandParams) -> pd.DataFrame:
+    """Estimate how many vacancies of the last year are one offer published again. One row per department, occupation.
+
+    ``alike`` follow within ``repeat_days`` an offer of the same commune, occupation, contract, experience, level and skills;
+    some do so by chance: as many as follow one in the span of equal length three spans later. ``repeated`` is the difference,
+    never below zero. No offer is left out of what is counted for it: a post that stays vacant is still to be filled.
+    """
+    last = pd.Period(last_full_month(as_of), "M")
+    sql = f"""
+        WITH told AS (
+            SELECT department, occupation, created,
+                hash(commune, occupation, contract, contract_months, experience, level, skills) AS likeness
+            FROM {current(offers)} WHERE commune IS NOT NULL AND border IS NULL AND created >= $before AND created < $end
+        ),
+        days AS (
+            SELECT department, occupation, likeness, (epoch(created) // 86400)::INTEGER AS day, count(*) AS vacancies
+            FROM told GROUP BY ALL
+        ),
+        spans AS (
+            SELECT *, max(day) OVER near AS previous, max(day) OVER far AS earlier FROM days
+            WINDOW near AS (PARTITION BY likeness ORDER BY day RANGE BETWEEN $span PRECEDING AND 1 PRECEDING),
+                far AS (PARTITION BY likeness ORDER BY day RANGE BETWEEN 4 * $span PRECEDING AND 3 * $span + 1 PRECEDING)
+        )
+        SELECT department, occupation, sum(vacancies)::DOUBLE AS vacancies,
+            coalesce(sum(vacancies) FILTER (previous IS NOT NULL), 0)::DOUBLE AS alike,
+            coalesce(sum(vacancies) FILTER (earlier IS NOT NULL), 0)::DOUBLE AS by_chance
+        FROM spans WHERE day >= $year GROUP BY ALL ORDER BY ALL
+    """
+    year = (last - 11).start_time
+    counts = ask(
+        sql,
+        {"offers": offers},
+        as_of=as_of,
+        before=year - pd.Timedelta(days=4 * params.repeat_days),
+        year=(year - pd.Timestamp(0)).days,
+        end=(last + 1).start_time,
+        span=params.repeat_days,
+    )
+    return counts.assign(repeated=(counts["alike"] - counts["by_chance"]).clip(lower=0.0))
+
+
+# What recruitments they stand for --------------------------------------------------------------------------------------
+
+
+def estimate_coverage(panel: pd.DataFrame, lasting: pd.Series[float], params: DemandParams) -> pd.DataFrame:
     """Estimate which share of recruitments the vacancies show. One row per territory: coverage, low, high, projects.
 
-    Coverage = positions of the last twelve months ÷ non-seasonal projects of the last survey known, at most 1. Without
+    Coverage = positions of the last twelve months ÷ ``lasting`` (the non-seasonal projects of the last survey known, by
+    territory), at most 1. Without
     a survey of the territory it is 1 and ``projects`` is 0: need is then no more than the vacancies seen.
     """
     recent = panel[panel["period"] > _year_before(panel)]
     positions = recent.groupby("territory")["positions"].sum()
-    projects = _lasting_projects(bmo, params).reindex(positions.index).fillna(0.0)
+    projects = lasting.reindex(positions.index).fillna(0.0)
     seen = positions.clip(upper=projects)
     coverage = (positions / projects.where(projects > 0)).fillna(1.0).clip(params.lowest_coverage, 1.0)
     surveyed = projects > 0
@@ -142,18 +214,8 @@ def _year_before(panel: pd.DataFrame) -> str:
     return "" if panel.empty else str(pd.Period(panel["period"].max(), "M") - 12)
 
 
-def _lasting_projects(bmo: pd.DataFrame, params: DemandParams) -> pd.Series[float]:
-    """Sum the non-seasonal projects of the last survey known, by territory."""
-    last = bmo[bmo["year"] == bmo["year"].max()]
-    secret = params.secret_projects
-    projects = last["projects"].mask(last["projects_secret"], secret).fillna(0.0)
-    seasonal = last["seasonal"].mask(last["seasonal_secret"], secret).fillna(0.0).clip(upper=projects)
-    lasting = (projects - seasonal).mask(last["projects_secret"], secret)
-    totals: pd.Series[float] = lasting.groupby(last["territory"]).sum()
-    return totals
-
-
-def add_need(panel: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
-    """Add the recruitments that positions stand for: need = positions ÷ coverage. Same rows."""
+def add_need(panel: pd.DataFrame, coverage: pd.DataFrame, params: DemandParams) -> pd.DataFrame:
+    """Add the recruitments that positions stand for: need = positions ÷ coverage + border × ``border_weight``. Same rows."""
     shares = coverage.set_index("territory")["coverage"]
-    return panel.assign(need=panel["positions"] / panel["territory"].map(shares).astype("float64"))
+    own = panel["positions"] / panel["territory"].map(shares).astype("float64")
+    return panel.assign(need=own + panel["border"] * params.border_weight)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features import facts
 from features.cells import each_distinct
 from features.contracts import Checked, Contract
 
+EARTH_KM = 6371.0088
 _HERE_ONLY = ("offers", "jobseekers")
 
 
@@ -74,3 +77,22 @@ def _reason(communes: pd.Series[str], contract: Contract) -> pd.Series[str]:
     """Say that a commune is unknown; which one, except in tables of persons."""
     named = all(column.name != "person" for column in contract.columns)
     return "unknown commune" + (" " + communes.str[1:] if named else communes.str[:0])
+
+
+def great_circle_km(left: pd.DataFrame, right: pd.DataFrame) -> NDArray[np.float64]:
+    """Measure how far places are from others, by ``latitude`` and ``longitude``: a row per place of ``left``, in kilometres.
+
+    The angle between two places is the arc of the product of their unit vectors: exact to a metre, and quick.
+    """
+    # written out, since the library of matrices may round a sum otherwise when rows stand in another order
+    product = np.zeros((len(left), len(right)))
+    for here, there in zip(_unit_vectors(left), _unit_vectors(right), strict=True):
+        product += np.multiply.outer(here, there)
+    angles: NDArray[np.float64] = np.arccos(np.clip(product, -1.0, 1.0))
+    return angles * EARTH_KM
+
+
+def _unit_vectors(places: pd.DataFrame) -> NDArray[np.float64]:
+    """Give the place of each row on a sphere of radius one: three coordinates, a column per place."""
+    latitude, longitude = np.radians(places[["latitude", "longitude"]].to_numpy(dtype="float64")).T
+    return np.stack([np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)])

@@ -1,14 +1,21 @@
-"""Who is available for what employers ask: people who can do the job now, and those whom training will bring.
+"""Who is available for what employers ask: the people looking for work, as they stand and as they come month by month.
 
-Flows, not stocks: people *per month*, to be set against the recruitments of the same month.
+Those whom training and schools will bring are counted in :mod:`features.seats` and :mod:`features.leavers`. Counts of people
+are rounded along their cells (:func:`round_along`): sums stay near the truth, and no cell tells of one person.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from features import facts
 from features.params import Section, param
-from features.vocabulary import month_of
+from features.publics import PublicParams, mark_publics
+from features.vocabulary import PUBLICS
+
+ATOM = ["territory", "department"]
 
 
 class SupplyParams(Section):
@@ -35,12 +42,67 @@ def available_people(jobseekers: pd.DataFrame, params: SupplyParams) -> pd.DataF
     """
     people = latest_people(jobseekers)
     able = people[(people["wanted"] == people["last_occupation"]) & (people["unemployed_months"] < params.flow_months)]
-    cells = able.groupby(["territory", "department", "wanted"], as_index=False).size()
-    running = cells.groupby(["territory", "department"])["size"].cumsum()
-    steps = (running / params.rounding).round() * params.rounding
-    counts = steps - steps.groupby([cells["territory"], cells["department"]]).shift(fill_value=0.0)
+    cells = able.groupby([*ATOM, "wanted"], as_index=False).size()
+    counts = round_along(cells["size"], cells[ATOM], params.rounding)
     flow = cells.rename(columns={"wanted": "occupation"}).drop(columns="size").assign(supply=counts / params.flow_months)
     return flow[counts > 0].reset_index(drop=True)
+
+
+def round_along(counts: pd.Series[float], within: pd.DataFrame, step: int) -> pd.Series[float]:
+    """Round counts to multiples of a step, in their order, so that every sum from the first stays within half a step.
+
+    Same rows; ``within`` names the groups that are rounded on their own.
+
+    >>> one_by_one = pd.Series([1.0] * 6)
+    >>> round_along(one_by_one, pd.DataFrame({"territory": ["BE4415"] * 6}), 5).tolist()
+    [0.0, 0.0, 5.0, 0.0, 0.0, 0.0]
+    """
+    groups = [within[name] for name in within]
+    steps = ((counts.astype("float64").groupby(groups).cumsum() / step).round() * step).astype("float64")
+    return (steps - steps.groupby(groups).shift(fill_value=0.0)).astype("float64")
+
+
+JOBSEEKER_CELL = [*ATOM, "occupation", "level", "public"]
+
+
+def count_jobseekers(jobseekers: pd.DataFrame, publics: PublicParams, params: SupplyParams) -> pd.DataFrame:
+    """Count who looks for what. One row per territory, department, occupation wanted, level, public: people, entries.
+
+    ``people`` is the stock of the latest observation, ``entries`` those a month who became jobseekers: the stock of less than
+    ``flow_months`` ÷ ``flow_months``. ``level`` is what the person holds and ``occupation`` what is wanted, each empty where
+    unknown. A person counts in every public it belongs to, and in ``tout_public``. Both counts are rounded along the cells of
+    a territory and public; whose home is unknown is in no territory.
+    """
+    people = latest_people(jobseekers).query("territory.notna()").reset_index(drop=True)
+    named = people[ATOM].assign(occupation=people["wanted"].fillna("").astype("str"), level=level_text(people["level"]))
+    cells = named.groupby([*ATOM, "occupation", "level"])
+    keys = named.assign(cell=cells.ngroup()).drop_duplicates("cell").sort_values("cell", ignore_index=True)
+    cell, recent = (
+        cells.ngroup().to_numpy(),
+        (people["unemployed_months"] < params.flow_months).fillna(False).to_numpy(dtype=bool),
+    )
+    flags, parts = mark_publics(people, publics), []
+    for public in PUBLICS:
+        belongs = flags[public].to_numpy(dtype=bool)
+        parts.append(
+            keys.drop(columns="cell").assign(
+                public=public, people=_tally(cell, belongs, len(keys)), entries=_tally(cell, belongs & recent, len(keys))
+            )
+        )
+    return _rounded(pd.concat(parts, ignore_index=True), params).sort_values(JOBSEEKER_CELL, ignore_index=True)
+
+
+def _tally(cell: NDArray[np.integer], counted: NDArray[np.bool_], size: int) -> NDArray[np.float64]:
+    """Count the people of each cell who are counted."""
+    return np.bincount(cell[counted], minlength=size).astype("float64")
+
+
+def _rounded(counts: pd.DataFrame, params: SupplyParams) -> pd.DataFrame:
+    """Round both counts along each territory and public; drop the cells that are left with nobody. Same row."""
+    within = counts[["territory", "public"]]
+    people, recent = (round_along(counts[name], within, params.rounding) for name in ("people", "entries"))
+    told = counts.assign(people=people.astype("int64"), entries=recent / params.flow_months)
+    return told[(people > 0) | (recent > 0)]
 
 
 def eligible_people(jobseekers: pd.DataFrame) -> pd.DataFrame:
@@ -50,61 +112,21 @@ def eligible_people(jobseekers: pd.DataFrame) -> pd.DataFrame:
     return below.groupby("territory", as_index=False).size().rename(columns={"size": "people"})
 
 
-def seat_chain(trainings: pd.DataFrame, sessions: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Follow a seat: entries per place, finishers per entry. One row: fill, completion.
+def share_places(communes: pd.DataFrame) -> pd.DataFrame:
+    """Share every grouping of communes over its cells by population. One row per place, territory, department: share.
 
-    Measured over the sessions that have started and the people who have left; both shares stay within 0 and 1.
+    A place is a bassin, zone d'emploi, département, Maison or région, typed; the shares of each add up to one. Where nobody
+    lives in a place, its communes weigh alike. No table tells how many of its people are young: every age counts.
     """
-    started = sessions[(sessions["starts"] <= as_of) & (sessions["places"] > 0) & sessions["entries"].notna()]
-    places, entries = float(started["places"].sum()), float(started["entries"].sum())
-    left = trainings[trainings["exit_reason"].notna()]
-    finished = float((left["exit_reason"] == "fin").sum())
-    return pd.DataFrame(
-        {
-            "fill": [min(1.0, entries / places) if places else 1.0],
-            "completion": [finished / len(left) if len(left) else 1.0],
-        }
-    )
-
-
-def count_under_way(
-    trainings: pd.DataFrame, sessions: pd.DataFrame, purchases: pd.DataFrame, chain: pd.DataFrame, as_of: pd.Timestamp
-) -> pd.DataFrame:
-    """Count the finishers of training bought or running. One row per territory, department, sector, level, period.
-
-    People in training count with the completion rate; the seats of sessions still to start with the fill rate as well,
-    so that finishers never exceed the seats that were bought. They count in the month their training ends.
-    """
-    fill, completion = float(chain["fill"].iloc[0]), float(chain["completion"].iloc[0])
-    running = trainings[
-        (trainings["status"] == "entre")
-        & trainings["exited"].isna()
-        & (trainings["entered"] <= as_of)
-        & (trainings["planned_end"] > as_of)
-    ]
-    inside = _finishers(running, running["planned_end"], pd.Series(completion, index=running.index))
-    lots = purchases.drop_duplicates("lot", keep="last")[["lot", "formacode", "exit_level"]]
-    planned = sessions[(sessions["starts"] > as_of) & sessions["ends"].notna()].merge(
-        lots, on="lot", how="inner", validate="many_to_one"
-    )
-    to_come = _finishers(planned, planned["ends"], planned["places"].fillna(0).astype("float64") * fill * completion)
-    keys = ["territory", "department", "sector", "level", "period"]
-    return pd.concat([inside, to_come]).groupby(keys, as_index=False)[["under_way"]].sum()
-
-
-def _finishers(rows: pd.DataFrame, ends: pd.Series[pd.Timestamp], people: pd.Series[float]) -> pd.DataFrame:
-    """Date and place finishers. One row per row that has a territory."""
-    frame = pd.DataFrame(
-        {
-            "territory": rows["territory"],
-            "department": rows["department"],
-            "sector": rows["formacode"].str[:3],
-            "level": level_text(rows["exit_level"]),
-            "period": month_of(ends),
-            "under_way": people,
-        }
-    )
-    return frame[frame["territory"].notna()]
+    region = communes["department"].map(facts.departments().set_index("department")["region"])
+    homes = communes[ATOM].assign(people=communes["population"].astype("float64"), communes=1.0)
+    groupings = [communes[name] for name in ("territory", "zone", "department", "maison")] + [region]
+    parts = [homes.assign(place=codes.astype("str")) for codes in groupings]
+    long = pd.concat(parts, ignore_index=True).query("place.notna() and place != ''")
+    sums = long.groupby(["place", *ATOM], as_index=False)[["people", "communes"]].sum()
+    whole = sums.groupby("place")[["people", "communes"]].transform("sum")
+    share = (sums["people"] / whole["people"]).where(whole["people"] > 0, sums["communes"] / whole["communes"])
+    return sums[["place", *ATOM]].assign(share=share)
 
 
 def level_text(levels: pd.Series[int]) -> pd.Series[str]:

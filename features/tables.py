@@ -6,13 +6,19 @@ Headers are those of our own CSV formats; tables without headers come from a pub
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import hashlib
+from dataclasses import dataclass
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from features.columns import FIRST_YEAR, LAST_YEAR, PLACE, TYPED_TERRITORY, comes_before
 from features.contracts import Column, Contract, Rule, fingerprint
+from features.lazy import ask
 from features.market_tables import INSERTION, MARKET, TENSION
+from features.reference_tables import CERTIFICATIONS, OCCUPATION_SKILLS, SKILLS
 from features.training_tables import EMPLOYMENT, JOBSEEKERS, OUTCOMES, PURCHASES, SESSIONS, TRAININGS
 from features.vocabulary import (
     ACTION_TYPES,
@@ -45,9 +51,12 @@ OFFERS = Contract(
         Column("experience", choices=("D", "S", "E")),
         Column("level", "integer", low=1, high=8),
         Column("skills"),
+        Column("hourly_eur", "number", low=0, high=1000, optional=True),
+        Column("superseded", "date", optional=True),
         *PLACE,
     ),
     ("offer", "known_from"),
+    later={"superseded": ("superseded",)},
     rules=(comes_before("created", "known_from", "the offer was updated before it was created"),),
     volume="positions",
     period="created",
@@ -234,9 +243,13 @@ OVERRIDES = Contract(
 
 @dataclass(frozen=True)
 class Tables:
-    """The checked tables of one home, a frozen bundle: what every feature is built from."""
+    """The checked tables of one home, a frozen bundle: what every feature is built from.
 
-    offers: pd.DataFrame
+    Offers are too many to hold: they stay in a dataset, of which builders ask what was known on their day. Of a list of codes
+    the editions stand side by side.
+    """
+
+    offers: ds.Dataset
     bmo: pd.DataFrame
     catalogue: pd.DataFrame
     jobseekers: pd.DataFrame
@@ -252,29 +265,72 @@ class Tables:
     signals: pd.DataFrame
     territories: pd.DataFrame
     overrides: pd.DataFrame
+    certifications: pd.DataFrame
+    skills: pd.DataFrame
+    occupation_skills: pd.DataFrame
+    until: pd.Timestamp = pd.Timestamp.max
 
     def known_at(self, as_of: pd.Timestamp) -> Tables:
         """Keep only what was known at ``as_of``; what came later might as well not exist."""
-        known = {c.name: c.known_at(getattr(self, c.name), as_of) for c in CONTRACTS if c.known_from}
+        known = {c.name: c.known_at(self.frame(c), as_of) for c in CONTRACTS if c.known_from and c is not OFFERS}
         known["trainings"] = _awaiting_entry(known["trainings"], as_of)
         known["sessions"] = _sessions_known_at(self.sessions, known["purchases"], as_of)
-        return Tables(**known, territories=self.territories)
+        lists = {c.name: latest_edition(self.frame(c), as_of) for c in CONTRACTS if c.code_list}
+        return Tables(offers=self.offers, **known, **lists, territories=self.territories, until=min(as_of, self.until))
+
+    def frame(self, contract: Contract) -> pd.DataFrame:
+        """Give one of the tables that are held. One row as its contract says."""
+        frame: pd.DataFrame = getattr(self, contract.name)
+        return frame
 
     @property
     def newest(self) -> pd.Timestamp:
         """The day on which the newest row of the Region's own tables became known; the beginning of time without any."""
-        own = [(c, getattr(self, c.name)) for c in CONTRACTS if c.known_from and not c.national]
-        days = [rows[contract.known_from].max() for contract, rows in own if len(rows)]
-        return max(days, default=pd.Timestamp.min)
+        own = [c for c in CONTRACTS if c.known_from and not c.national and c is not OFFERS]
+        days = [self.frame(c)[c.known_from].max() for c in own if len(self.frame(c))]
+        offered = ask(_NEWEST_OFFER, {"offers": self.offers}, until=self.until)["day"].dropna()
+        return max([*days, *offered], default=pd.Timestamp.min)
 
     @property
     def rows(self) -> int:
         """Rows of all tables together."""
-        return sum(len(getattr(self, f.name)) for f in fields(self))
+        return sum(self.count(contract.name) for contract in CONTRACTS)
+
+    def count(self, name: str) -> int:
+        """Count the rows of one table."""
+        if name == OFFERS.name:
+            return int(self.offers.count_rows(filter=pc.field("known_from") <= pa.scalar(self.until.to_datetime64())))
+        return len(self.frame(CONTRACT[name]))
 
     def fingerprint(self) -> str:
         """Hash every row of every table; file names and row order do not count."""
-        return fingerprint((f.name, getattr(self, f.name)) for f in fields(self))
+        held = fingerprint((c.name, self.frame(c)) for c in CONTRACTS if c is not OFFERS)
+        return hashlib.sha256(f"{held}|{_fingerprint_offers(self.offers, self.until)}".encode()).hexdigest()
+
+
+_NEWEST_OFFER = "SELECT max(known_from) AS day FROM offers WHERE known_from <= $until"
+
+
+def _fingerprint_offers(offers: ds.Dataset, until: pd.Timestamp) -> str:
+    """Hash the offers known until a day: the sum of what each row hashes to, so that their order does not count.
+
+    ``superseded`` follows from the other rows, and may lie after that day. Another version of the engine may hash otherwise:
+    the same inputs are then another run.
+    """
+    columns = [c.name for c in OFFERS.columns if c.name in offers.schema.names and c.name != "superseded"]
+    total = f"sum(hash({', '.join(columns)})::HUGEINT)::VARCHAR"
+    sql = f"SELECT count(*) AS n, {total} AS total FROM offers WHERE known_from <= $until"
+    answer = ask(sql, {"offers": offers}, until=until).iloc[0]
+    return f"{'|'.join(columns)}|{answer['n']}|{answer['total']}"
+
+
+def latest_edition(listed: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Keep the newest edition of a list of codes known at ``as_of``: of several versions in it, the last. Same row."""
+    known = listed[listed["known_from"] <= as_of]
+    newest: pd.DataFrame = known[known["known_from"] == known["known_from"].max()]
+    if "version" in newest:
+        newest = newest[newest["version"] == newest["version"].max()]
+    return newest.reset_index(drop=True)
 
 
 def _awaiting_entry(trainings: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -306,5 +362,8 @@ CONTRACTS = (
     SIGNALS,
     TERRITORIES,
     OVERRIDES,
+    CERTIFICATIONS,
+    SKILLS,
+    OCCUPATION_SKILLS,
 )
 CONTRACT = {contract.name: contract for contract in CONTRACTS}

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from features.crosswalks import Carried, Crosswalks, carry, links_between
-from features.demand import last_versions
+from features.demand import current
+from features.lazy import ask
 from features.tables import Tables
 
 
@@ -21,7 +22,7 @@ def carry_measures(known: Tables, communes: pd.DataFrame, crosswalks: Crosswalks
     last = _last_survey(here)
     family = str(last["nomenclature"].iloc[0]) if len(last) else "FAP2021"
     asked = {
-        "positions": ("ROME", "SECTEUR", _positions(known.offers)),
+        "positions": ("ROME", "SECTEUR", _positions(known)),
         "projects": (family, "ROME", _projects(last)),
         "former_projects": ("FAP2009", "FAP2021", _projects(_last_survey(here[here["nomenclature"] == "FAP2009"]))),
         "seats": ("FORMACODE", "ROME", _seats(known.catalogue)),
@@ -53,10 +54,13 @@ def _counted(codes: pd.Series[str], volumes: pd.Series[float]) -> pd.DataFrame:
     return rows.groupby("code", as_index=False)[["volume"]].sum()
 
 
-def _positions(offers: pd.DataFrame) -> pd.DataFrame:
+def _positions(known: Tables) -> pd.DataFrame:
     """Count the positions of the last version of each offer, but those across the border. One row per occupation."""
-    here = last_versions(offers).query("border.isna()")
-    return _counted(here["occupation"], here["positions"])
+    sql = f"""
+        SELECT occupation AS code, sum(positions)::DOUBLE AS volume FROM {current(known.offers)}
+        WHERE border IS NULL GROUP BY code ORDER BY code
+    """
+    return ask(sql, {"offers": known.offers}, as_of=known.until)
 
 
 def _last_survey(bmo: pd.DataFrame) -> pd.DataFrame:

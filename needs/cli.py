@@ -186,15 +186,25 @@ def rollback(
 @app.command()
 def explain(
     ctx: Context,
-    code: Annotated[str | None, typer.Argument(help="Code of any nomenclature; without one, what nothing links.")] = None,
+    code: Annotated[
+        str | None, typer.Argument(help="Code of any nomenclature, or a territory; without one, what nothing links.")
+    ] = None,
+    sector: Annotated[
+        str | None, typer.Argument(help="Sector, after a territory: the path of every number known there.")
+    ] = None,
+    level: Annotated[str | None, typer.Option(help="Only this exit level, 1 to 8.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="Day on which it was known; the newest day of the data by default.")] = None,
 ) -> None:
-    """Show what a code is linked to, with each weight and where it comes from.
+    """Show what a code is linked to, with each weight and where it comes from; or where the numbers of a territory come from.
 
-    Example: needs explain A0Z40
+    Example: needs explain BE4441 230
     """
     from needs.show.explain import tell_explain
+    from needs.show.path import tell_path
 
-    typer.echo(tell_explain(ctx.obj.home, ctx.obj.params(), code))
+    home, parameters = ctx.obj.home, ctx.obj.params()
+    asked = (code, sector, level)
+    typer.echo(tell_path(home, parameters, asked, as_of) if sector else tell_explain(home, parameters, code))
 
 
 @app.command()

@@ -1,15 +1,23 @@
-"""A small simulated region, drawn and run once for all tests."""
+"""A small simulated region, drawn and run once for all tests, however many processes share them."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pickle
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import pytest
-from homes import AS_OF, copy_home
+from homes import AS_OF, copy_home, read_all
 from hypothesis import settings
 
+from features.build import Features, build_features
+from features.contracts import Checked
+from features.sources import SOURCES
 from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.door import Door
@@ -22,8 +30,6 @@ from needs.twin import Drawn, draw
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 os.environ.setdefault("NEEDS_PSEUDONYM_KEY", "a key for tests only")
-# Sources that no figure uses yet: their readers have tests of their own.
-ONLY_CHECKED = ("certifications", "tension", "market", "insertion")
 PARAMS = """
 purchase:
   envelopes:
@@ -32,24 +38,63 @@ purchase:
 features: {privacy: {smallest_cell: 5}}
 execution: {workers: 1}
 """
+REAL_SURVEYS = Path(__file__).resolve().parents[2] / "shared" / "data" / "bmo"
+Made = TypeVar("Made")
 
 
 @pytest.fixture(scope="session")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Drawn]:
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that every process of these tests sees, and no other tests."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def made_once(folder: Path, make: Callable[[Path], Made]) -> Made:
+    """Make something in a folder; whichever process comes first does, the others wait and take what it gave."""
+    with folder.with_suffix(".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        given = folder.with_suffix(".pickle")
+        if not given.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            given.write_bytes(pickle.dumps(make(folder)))
+        return pickle.loads(given.read_bytes())
+
+
+@pytest.fixture(scope="session")
+def twin(common: Path) -> tuple[Home, Drawn]:
     """The tiny region, whole, and what its draw says that it wrote; nobody changes it."""
-    home = Home(tmp_path_factory.mktemp("twin"))
-    return home, draw(home, scale="tiny", seed=1, as_of=pd.Timestamp(AS_OF))
+
+    def make(folder: Path) -> tuple[Home, Drawn]:
+        return Home(folder), draw(Home(folder), scale="tiny", seed=1, as_of=pd.Timestamp(AS_OF))
+
+    return made_once(common / "twin", make)
+
+
+@pytest.fixture(scope="session")
+def checked(twin: tuple[Home, Drawn], common: Path) -> dict[str, Checked]:
+    """What the readers make of the tiny region, by source."""
+    return made_once(common / "checked", lambda _: read_all(twin[0]))
+
+
+@pytest.fixture(scope="session")
+def surveyed(common: Path) -> Callable[[int], Checked]:
+    """Read the real survey of a year, where it is there."""
+
+    def of(year: int) -> Checked:
+        path = REAL_SURVEYS / f"Base_open_data_BMO_{year}.xlsx"
+        return made_once(common / path.stem, lambda _: SOURCES["bmo"].read([path]))
+
+    return of
 
 
 @pytest.fixture(scope="session")
 def drawn(twin: tuple[Home, Drawn], tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home whose data/raw holds what a run uses of the tiny region; tests copy it before they change it."""
+    """A home whose data/raw holds the tiny region; tests copy it before they change it."""
     root = tmp_path_factory.mktemp("drawn")
     shutil.copytree(twin[0].root, root, dirs_exist_ok=True)
     home = Home(root)
     home.params.write_text(PARAMS, encoding="utf-8")
-    for source in ONLY_CHECKED:
-        shutil.rmtree(home.raw / source)
     return home
 
 
@@ -59,11 +104,15 @@ def params(drawn: Home) -> Params:
 
 
 @pytest.fixture(scope="session")
-def ran(drawn: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home in which the nightly job has run once."""
-    home = copy_home(drawn, tmp_path_factory.mktemp("ran"))
-    run_nightly(home, load_params(home.params), AS_OF)
-    return home
+def ran(drawn: Home, common: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which the nightly job has run once; tests copy it before they change it (``copy_home`` with what was made)."""
+
+    def make(folder: Path) -> Home:
+        home = copy_home(drawn, folder)
+        assert run_nightly(home, load_params(home.params), AS_OF).new
+        return home
+
+    return copy_home(made_once(common / "ran", make), tmp_path_factory.mktemp("ran"), made=True)
 
 
 @pytest.fixture(scope="session")
@@ -72,5 +121,11 @@ def inputs(ran: Home, params: Params) -> Inputs:
 
 
 @pytest.fixture(scope="session")
-def published(inputs: Inputs) -> dict[str, pd.DataFrame]:
-    return compute(inputs)
+def published(inputs: Inputs, common: Path) -> dict[str, pd.DataFrame]:
+    return made_once(common / "published", lambda _: compute(inputs))
+
+
+@pytest.fixture(scope="session")
+def features(inputs: Inputs) -> Features:
+    """What is known of the tiny region; nobody changes it."""
+    return build_features(inputs.tables, inputs.as_of, inputs.params.features)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from features.contracts import Checked
+from features.sources import SOURCES, files_of
 from needs.home import Home
 from needs.params import load_params
 from needs.run.ingest import door_of, ingest
@@ -16,15 +19,23 @@ from needs.store.lake import read_tables
 AS_OF = "2026-03-31"
 
 
-def copy_home(home: Home, to: Path) -> Home:
-    """Copy what a Region would have: parameters and raw files, nothing that a run made."""
+def copy_home(home: Home, to: Path, *, made: bool = False) -> Home:
+    """Copy what a Region would have: parameters and raw files; with all that runs made of them only when asked for."""
     shutil.copytree(home.raw, to / "data" / "raw")
     shutil.copy(home.params, to / "params.yaml")
+    if made:
+        shutil.copytree(home.var, to / "var")
     return Home(to)
 
 
-def gathered(home: Home, *, settings: tuple[str, ...] = ()) -> Inputs:
-    """Ingest a home and gather its inputs, as the nightly job does."""
+def read_all(home: Home) -> dict[str, Checked]:
+    """Read every source that a home has files of, by its name."""
+    found = {name: files_of(home.raw / source.folder, source) for name, source in SOURCES.items()}
+    return {name: SOURCES[name].read(files) for name, files in found.items() if files}
+
+
+def gathered(home: Home, only: Sequence[str] = (), *, settings: tuple[str, ...] = ()) -> Inputs:
+    """Ingest a home, or some sources of it, and gather its inputs, as the nightly job does."""
     params = load_params(home.params, settings)
-    door = door_of(home, ingest(home, params.ingest))
+    door = door_of(home, ingest(home, params.ingest, only))
     return gather(read_tables(home.lake), pd.Timestamp(AS_OF), params, door)

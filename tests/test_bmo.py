@@ -150,8 +150,8 @@ def test_what_is_no_survey_is_refused_in_words(tmp_path, content, words):
     ("year", "rows", "bassins", "total", "here"),
     [(2023, 50437, 405, 3013134, 200180), (2024, 53443, 406, 2751069, 189816)],
 )
-def test_the_real_surveys(year, rows, bassins, total, here):
-    checked = read(SHARED / f"Base_open_data_BMO_{year}.xlsx")
+def test_the_real_surveys(surveyed, year, rows, bassins, total, here):
+    checked = surveyed(year)
     kept = checked.kept
     assert (len(kept), checked.read, kept["territory"].nunique(), kept["projects"].sum()) == (rows, rows, bassins, total)
     assert kept["projects"].min() >= 5, "no secret became a number"
@@ -163,9 +163,9 @@ def test_the_real_surveys(year, rows, bassins, total, here):
 
 
 @real
-def test_next_year_is_the_real_workbook_under_another_year(tmp_path):
+def test_next_year_is_the_real_workbook_under_another_year(surveyed, tmp_path):
     """The year stands in two headers and one column; nothing else of the reader may depend on it."""
-    this = read(SHARED / "Base_open_data_BMO_2024.xlsx").kept.head(300)
+    this = surveyed(2024).kept.head(300)
     rows = this.assign(**{"Code métier BMO": this["family"], "Lbl_fam_met": "", "NOMBE27": ""})
     named = {
         "annee": 2027,

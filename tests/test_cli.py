@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -13,6 +11,7 @@ import pandas as pd
 import pytest
 from homes import copy_home
 
+import processes
 from features import facts
 from features.vocabulary import InputError
 from needs.doctor import examine, healthy, machine
@@ -22,14 +21,22 @@ from needs.privacy import key_file, load_key, pseudonym
 from needs.run.nightly import run_nightly
 from needs.show.figures import count
 from needs.show.terminal import tell_match, tell_plan, tell_report, tell_rollback, tell_runs
+from needs.store.publish import list_runs, open_database
 
 
 def run(home: Path, *words: str, code: int = 0, **env: str) -> str:
-    command = [sys.executable, "-c", "from needs.cli import main; main()", "--home", str(home), *words]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
+    done = processes.run(processes.command, "--home", str(home), *words, env=env)
+    assert done.code == code, done.err
+    assert "Traceback" not in done.err
+    return done.out + done.err
+
+
+@pytest.mark.parametrize(("words", "code", "told"), [(("doctor",), 2, "missing  offers"), (("params",), 0, "matching.uptake")])
+def test_a_command_starts_from_nothing(tmp_path: Path, words: tuple[str, ...], code: int, told: str) -> None:
+    """The other commands here are forked from a process that has imported the engine already."""
+    command = [sys.executable, "-c", "from needs.cli import main; main()", "--home", str(tmp_path), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, told in done.stdout, done.stderr) == (code, True, "")
 
 
 @pytest.fixture(scope="module")
@@ -175,9 +182,8 @@ def test_doctor_finds_a_package_that_is_not_installed() -> None:
 
 
 def test_going_back_writes_the_page_and_the_exports_of_that_run(ran: Home, tmp_path: Path) -> None:
-    there = Home(tmp_path / "there")
-    shutil.copytree(ran.root, there.root)
-    first = run_nightly(there, load_params(there.params), "2026-03-31").run_id
+    there = copy_home(ran, tmp_path / "there", made=True)
+    (first,) = list_runs(open_database(f"sqlite:///{there.var / 'needs.db'}"))["run_id"]
     second = run_nightly(there, load_params(there.params, ["matching.uptake=0.4"]), "2026-03-31").run_id
     assert first != second
     told = tell_rollback(there, load_params(there.params), None)

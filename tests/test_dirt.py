@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from homes import AS_OF
+from homes import AS_OF, read_all
 from pandas.testing import assert_frame_equal
 
 from features import facts
@@ -18,7 +18,7 @@ from features.contracts import Checked
 from features.intake import take_in
 from features.sources import SOURCES, files_of
 from needs.home import Home
-from needs.twin import Drawn, draw
+from needs.twin import draw
 from needs.twin.dirt import plant_faults
 
 BUDGET = 0.02
@@ -41,21 +41,21 @@ def plant(raw: Path, folder: Path, seed: int = 7) -> pd.DataFrame:
     return plant_faults(folder, np.random.default_rng(seed))
 
 
-def read(folder: Path) -> dict[str, Checked]:
-    found = [(source, files_of(folder / source.folder, source)) for source in SOURCES.values()]
-    return {source.name: take_in(source.read(files), source.contract, facts.communes()) for source, files in found if files}
+def placed(read: dict[str, Checked]) -> dict[str, Checked]:
+    return {name: take_in(one, SOURCES[name].contract, facts.communes()) for name, one in read.items()}
 
 
 @pytest.fixture(scope="module")
-def both(twin: tuple[Home, Drawn], tmp_path_factory: pytest.TempPathFactory) -> Both:
+def both(checked: dict[str, Checked], tmp_path_factory: pytest.TempPathFactory) -> Both:
     """The calm world, and the dirty one of the same seed: the same files but for their faults."""
     dirty = Home(tmp_path_factory.mktemp("dirty"))
     written = draw(dirty, world="dirty", scale="tiny", seed=1, as_of=pd.Timestamp(AS_OF))
-    found = read(dirty.raw)
-    assert {name: written.rows(name) for name in found} == {
+    found = placed(read_all(dirty))
+    rows, raw = {file.path: file.rows for file in written.raw}, dirty.raw
+    assert {name: sum(rows[path] for path in files_of(raw / SOURCES[name].folder, SOURCES[name])) for name in found} == {
         name: len(one.kept) + len(one.rejected) + one.duplicates for name, one in found.items()
     }
-    return Both(read(twin[0].raw), found, pd.read_parquet(dirty.truth / "faults.parquet"))
+    return Both(placed(checked), found, pd.read_parquet(dirty.truth / "faults.parquet"))
 
 
 def planted_rows(both: Both, faults: set[str]) -> dict[str, int]:

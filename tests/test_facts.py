@@ -52,6 +52,8 @@ EVERY_TABLE = [
     facts.sector_occupations,
     facts.occupation_sectors,
     facts.publics,
+    facts.diplomas,
+    facts.classes,
 ]
 KEYS = {
     "communes": ["commune"],
@@ -75,6 +77,8 @@ KEYS = {
     "sector_occupations": ["sector", "occupation", "level"],
     "occupation_sectors": ["occupation", "sector", "level"],
     "publics": ["code"],
+    "diplomas": ["diploma", "sector", "level"],
+    "classes": ["class", "kind"],
 }
 
 
@@ -105,6 +109,8 @@ def test_a_key_comes_once_and_nothing_is_missing(table):
         (lambda: facts.certifications()["formacode"], FORMACODE),
         (lambda: facts.certifications().query("level != ''")["level"], LEVEL),
         (lambda: facts.publics()["code"], FORMACODE),
+        (lambda: facts.diplomas()["sector"], SECTOR),
+        (lambda: facts.diplomas()["level"], LEVEL),
     ],
 )
 def test_codes_are_spelt_as_the_vocabulary_says(codes, noun):
@@ -155,6 +161,8 @@ def _split(column):
         (lambda: facts.formacodes()["group"], lambda: pd.Series(facts.CONTRACT_SECTORS)),
         (lambda: facts.publics()["public"], lambda: pd.Series(["", *PUBLICS])),
         (lambda: facts.borders()["area"], lambda: pd.Series(list(BORDERS))),
+        (lambda: facts.diplomas()["sector"], lambda: facts.sectors()["sector"]),
+        (lambda: facts.classes()["kind"], lambda: facts.diplomas()["diploma"].str[:3]),
     ],
 )
 def test_every_code_resolves(codes, known):
@@ -185,6 +193,18 @@ def test_each_linked_certification_counts_one():
     assert (counted - by_sector).abs().max() < 1e-6
     assert set(counted.index) == set(facts.sectors().query("linked")["sector"])
     assert facts.unlinked_sectors() == sorted(facts.sectors().query("not linked")["sector"])
+
+
+def test_a_school_diploma_leads_to_sectors_at_the_level_of_its_code():
+    links = facts.diplomas()
+    assert (links.groupby("diploma")["weight"].sum() - 1).abs().max() < 1e-12
+    assert (links["diploma"].str.len() == 8).all()
+    coded = links["diploma"].str[0].map({"5": "3", "4": "4", "3": "5"})
+    assert (coded.isna() == (links["diploma"].str[0] == "0")).all()
+    assert (links["level"] == coded.fillna(links["level"])).all()
+    sector = links.drop_duplicates("diploma", keep=False).set_index("diploma")["sector"]
+    # CAP cuisine, CAP boulanger, bac pro cuisine, BTS management commercial opérationnel
+    assert sector[["50022139", "50022137", "40022106", "32031213"]].tolist() == ["427", "215", "427", "340"]
 
 
 def test_estimated_links_say_so():

@@ -4,9 +4,6 @@ import gzip
 import io
 import os
 import resource
-import subprocess
-import sys
-import textwrap
 import threading
 import zipfile
 from pathlib import Path
@@ -17,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import processes
 from features.sources import SOURCES, strangers_in
 from features.sources.files import CSV
 from features.sources.grid import Top, nearest, top_of
@@ -117,13 +115,20 @@ def test_what_is_no_file_of_any_source_is_refused_in_words(tmp_path, name, conte
         SOURCES[name].read([write(tmp_path / NAMES[name], content)])
 
 
-@every_source
-def test_a_gzip_that_unfolds_without_end_is_refused_in_little_memory(tmp_path, name):
-    with gzip.open(tmp_path / "bomb.gz", "wb") as bomb:
+@pytest.fixture(scope="module")
+def bomb(tmp_path_factory):
+    """A file of 300 KB that unfolds to 300 MB."""
+    path = tmp_path_factory.mktemp("bomb") / "bomb.gz"
+    with gzip.open(path, "wb") as file:
         for _ in range(300):
-            bomb.write(b" " * 2**20)
+            file.write(b" " * 2**20)
+    return path
+
+
+@every_source
+def test_a_gzip_that_unfolds_without_end_is_refused_in_little_memory(bomb, name):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    refused(name, tmp_path / "bomb.gz")
+    refused(name, bomb)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 120 * 1024
 
 
@@ -193,22 +198,9 @@ def test_a_field_of_a_gigabyte_is_refused_in_little_memory(tmp_path):
 
 def read_within(megabytes: int, name: str, path: Path) -> str:
     """Read a file in a process of its own, held to so much more memory than it starts with; say what came of it."""
-    program = f"""
-        import resource
-        from pathlib import Path
-        from features.sources import SOURCES
-        from features.vocabulary import InputError
-        now = int(open("/proc/self/statm").read().split()[0]) * 4096
-        resource.setrlimit(resource.RLIMIT_AS, (now + {megabytes} * 2**20, resource.RLIM_INFINITY))
-        try:
-            checked = SOURCES[{name!r}].read([Path({str(path)!r})])
-            print(len(checked.kept), "kept,", set(checked.rejected["reason"]))
-        except InputError as error:
-            print(error)
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, encoding="utf-8", check=False)
-    assert done.returncode == 0, done.stderr[-500:]
-    return done.stdout
+    done = processes.run(processes.read_within, megabytes, name, path)
+    assert done.code == 0, done.err[-500:]
+    return done.out
 
 
 AMPLIFIED = {

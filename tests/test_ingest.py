@@ -6,8 +6,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 from homes import copy_home, gathered
 from pandas.testing import assert_frame_equal
 
+import processes
 from features.contracts import fingerprint
 from features.sources import SOURCES
 from features.tables import CONTRACT
@@ -46,15 +45,9 @@ def signals(home: Home, *rows: str) -> Path:
     return path
 
 
-def run_digest(home: Home) -> list[str]:
-    return list(compute(gathered(home))["digest"]["message"])
-
-
 @pytest.fixture
-def home(drawn: Home, tmp_path: Path) -> Home:
-    copied = copy_home(drawn, tmp_path)
-    ingest(copied, IngestParams())
-    return copied
+def home(ran: Home, tmp_path: Path) -> Home:
+    return copy_home(ran, tmp_path, made=True)
 
 
 def test_only_the_sources_named_are_read_again(home: Home) -> None:
@@ -92,21 +85,19 @@ def test_the_manifest_says_what_the_lake_holds(home: Home) -> None:
 
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.15, 0.3, 0.6])
-def test_killed_at_any_moment_it_leaves_the_table_of_before_or_the_new_one(home: Home, after: float) -> None:
+def test_killed_at_any_moment_it_leaves_the_table_of_before_or_the_new_one(home: Home, tmp_path: Path, after: float) -> None:
     """A process is killed for real, while it replaces the table again and again."""
     old = read_table(home.lake, CONTRACT["offers"])
     offers = next(home.raw.glob("offers/*"))
-    program = (
-        "import sys; from pathlib import Path; from needs.home import Home; from needs.store.lake import *;"
-        "from features.tables import OFFERS; lake = Path(sys.argv[1]); rows = read_table(lake, OFFERS); half = rows.iloc[::2];"
-        "print('ready', flush=True)\nwhile True: write_table(lake, OFFERS, half); write_table(lake, OFFERS, rows)"
-    )
-    writer = subprocess.Popen([sys.executable, "-c", program, str(home.lake)], stdout=subprocess.PIPE)
-    assert writer.stdout
-    writer.stdout.readline()
+    begun = tmp_path / "begun"
+    writer = processes.start(processes.replace_offers, home.lake, begun)
+    while not begun.exists():
+        assert writer.is_alive()
+        time.sleep(0.001)
     time.sleep(after)
-    os.kill(writer.pid, signal.SIGKILL)
-    writer.wait()
+    writer.kill()
+    writer.join()
+    assert writer.exitcode == -signal.SIGKILL
     left = read_table(home.lake, CONTRACT["offers"])
     manifest = read_manifest(home.lake, CONTRACT["offers"])
     assert manifest
@@ -137,7 +128,7 @@ def test_unknown_codes_are_listed_with_their_volume_and_cost_no_row(home: Home) 
     assert (arrival.kept, arrival.rejected) == (5, 0)
     codes = read_table(home.lake, CONTRACT["signals"])["code"]
     assert sorted(codes) == ["99999", "A1101", "Z9999", "Z9999", "commerce"], "a leaf of ROME 4 counts in its parent"
-    told = run_digest(home)
+    told = compute(gathered(home, ["signals"]))["digest"]["message"]
     assert any("2 codes de la source" in message and "avis des territoires" in message for message in told)
     signals(home, row.format("ROME", "A1101", "a"))
     ingest(home, IngestParams(), ["signals"])
@@ -225,7 +216,6 @@ def test_a_lake_that_cannot_be_written_is_said_in_words_and_stays(home: Home) ->
 
 def test_a_file_that_nobody_knows_leaves_the_tables_of_its_folder_as_they_were(home: Home) -> None:
     path = home.raw / "reference" / "passage.csv"
-    path.parent.mkdir()
     path.write_text("Fap;Rome;intitule_rome\nA0Z40;A1416;Polyculture\n", encoding="utf-8")
     ingest(home, IngestParams(), ["reference"])
     before = read_table(home.lake, CONTRACT_OF["occupation_families"])
@@ -238,6 +228,7 @@ def test_a_file_that_nobody_knows_leaves_the_tables_of_its_folder_as_they_were(h
 
 def test_what_a_national_file_is_taken_to_be_known_from_does_not_move_the_day_of_a_run(home: Home) -> None:
     before = newest_day(home.lake)
+    shutil.rmtree(home.raw / "market")
     path = home.raw / "market" / "2025.csv"
     path.parent.mkdir()
     path.write_text("annee;ROME;cbassin;oee;defm_abc\n2030;A1101;4415;16,6;28,25\n", encoding="utf-8")

@@ -12,7 +12,8 @@ from pandas.testing import assert_frame_equal
 
 from features import facts, tables
 from features.contracts import Checked
-from features.demand import spread_over_cells
+from features.demand import DemandParams, observe_offers
+from features.lazy import lazy
 from features.places import place
 from features.sources.offers import read_offers
 from features.vocabulary import InputError
@@ -122,8 +123,10 @@ def test_what_an_offer_does_not_say_is_unknown_but_for_its_one_position(tmp_path
     ],
 )
 def test_a_place_without_a_commune(tmp_path, label, column, code):
-    for place_of in ({"libelle": label}, {"libelle": label, "commune": " "}, {"libelle": label, "commune": None}):
-        assert one(tmp_path, lieuTravail=place_of)[["department", "border"]].dropna().to_dict() == {column: code}
+    places = ({"libelle": label}, {"libelle": label, "commune": " "}, {"libelle": label, "commune": None})
+    offers = [OFFER | {"id": str(number), "lieuTravail": place_of} for number, place_of in enumerate(places)]
+    kept = read_offers([write(tmp_path / "o.jsonl", lines(*offers))]).kept[["department", "border"]]
+    assert [row.dropna().to_dict() for _, row in kept.iterrows()] == [{column: code}] * 3
 
 
 def test_offers_elsewhere_are_counted_and_left_out(tmp_path):
@@ -145,9 +148,10 @@ def test_an_offer_that_names_only_the_region_stands_for_all_of_it(tmp_path, labe
     placed = place(read_offers([write(tmp_path / "o.jsonl", lines(*offers))]), tables.OFFERS, facts.communes())
     assert placed.kept[["commune", "territory", "border"]].isna().all(axis=None)
     assert placed.kept["department"].fillna("").tolist() == ["", "D67"]
-    spread = spread_over_cells(placed.kept, facts.communes())
-    assert spread.groupby("offer")["share"].sum().tolist() == pytest.approx([1, 1])
-    assert spread.groupby("offer")["department"].nunique().tolist() == [10, 1]
+    offers = placed.kept.assign(occupation=["A1101", "A1201"])
+    spread = observe_offers(lazy(offers), facts.communes(), pd.Timestamp("2030-01-01"), DemandParams(history_months=120))
+    assert spread.groupby("occupation")["vacancies"].sum().tolist() == pytest.approx([1, 1], rel=1e-12)
+    assert spread.groupby("occupation")["department"].nunique().tolist() == [10, 1]
 
 
 def test_a_rome_4_occupation_counts_in_its_parent_and_an_unknown_one_is_listed_with_its_positions(tmp_path):

@@ -37,7 +37,7 @@ def write(folder: Path, content: str | bytes) -> Path:
         ("matching", "uptake", "yes", "true is not a number"),
         ("matching", "uptake", ".nan", "is not a number"),
         ("forecast", "months", "", "forecast.months: is empty"),
-        ("features.outcomes", "horizons_months", "6", "is a list, not 6; write it like [6, 12]"),
+        ("features.outcomes", "horizons_months", "6", "is a list, not 6; write it like [6, 12, 18, 24]"),
         ("show", "language", "2", "2 is not 'fr' or 'en'"),
         ("execution", "database", "2", "2 is not a text; write it in quotes"),
         ("forcast", "months", "24", "there is no section 'forcast'; did you mean 'forecast'?"),

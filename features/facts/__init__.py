@@ -262,6 +262,25 @@ def occupation_sectors() -> pd.DataFrame:
     return weighed.sort_values(["occupation", "sector", "level"], ignore_index=True)
 
 
+@cache
+def diplomas() -> pd.DataFrame:
+    """Link school diplomas (CFD codes, former ones too) of levels 3 to 5 to sectors, by the certifications of CertifInfo.
+
+    One row per diploma, sector and level; weights add up to one per diploma.
+    """
+    links = _table("diplomas", ("certifications",))
+    return links.assign(weight=links["certifications"] / links.groupby("diploma")["certifications"].transform("sum"))
+
+
+@cache
+def classes() -> pd.DataFrame:
+    """Say which kinds of diploma (three characters of a CFD) a kind of class (four of a MEFSTAT11) prepares.
+
+    One row per kind of class and of diploma.
+    """
+    return _table("classes")
+
+
 def unlinked_occupations() -> list[str]:
     """List the occupations that no published certification reaches."""
     return sorted({*occupations()["occupation"]} - {*sector_occupations()["occupation"]})

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from features.contracts import Checked
 from features.errors import InputError
 from features.facts.areas import list_bassins, list_centres, list_departments
+from features.facts.schooling import list_classes, list_diplomas
+from features.places import great_circle_km
 from features.sources.certifications import read_certifications
 from features.sources.families import read_families, read_occupation_families
 from features.sources.formacode import read_formacodes
@@ -27,7 +29,6 @@ from features.sources.rome import read_rome
 HERE = Path(__file__).parent
 BORDER_KM = 60.0
 BORDER_POPULATION = 5000
-_EARTH_KM = 6371.0
 _SUBJECT = "DOM"
 _PASSAGE = "dares_passage_romev3_fap2009.xls"
 _SURVEY = "Base_open_data_BMO_2024.xlsx"
@@ -114,6 +115,7 @@ def dares_links(folder: Path) -> pd.DataFrame:
     return links.assign(weight=1 / links.groupby("occupation")["family"].transform("size"))
 
 
+@cache
 def occupation_families(folder: Path) -> pd.DataFrame:
     """Link occupations to families. One row per occupation, nomenclature and family; weights add up to one."""
     from features.facts.estimate import add_decided, estimate_links
@@ -126,6 +128,7 @@ def occupation_families(folder: Path) -> pd.DataFrame:
     return both.assign(weight=both["weight"].round(4)).sort_values(["occupation", "nomenclature", "family"])
 
 
+@cache
 def volumes(folder: Path) -> pd.DataFrame:
     """Say what a code counts with when a link is read backwards. One row per occupation (offers) or family (projects)."""
     from features.sources.grid import Layout, read_grid
@@ -159,11 +162,13 @@ def occupation_words(folder: Path) -> pd.DataFrame:
 # Sectors and certifications -----------------------------------------------------------------------------------------
 
 
+@cache
 def _formacode_list(folder: Path) -> pd.DataFrame:
     """Read the Formacode list. One row per code, of whatever facet."""
     return _checked(read_formacodes, folder, "formacode_FCod_utf8.csv")
 
 
+@cache
 def _certifinfo(folder: Path) -> pd.DataFrame:
     """Read CertifInfo. One row per certification."""
     return _checked(read_certifications, folder, "certifinfo_opendata.csv")
@@ -226,6 +231,16 @@ def publics(folder: Path) -> pd.DataFrame:
     return rows.assign(public=rows["code"].map(decided).fillna(""))
 
 
+def diplomas(folder: Path) -> pd.DataFrame:
+    """Link school diplomas to sectors. One row per diploma, sector and level."""
+    return list_diplomas(_read(folder, "certifinfo_opendata.csv", sep=";"))
+
+
+def classes(folder: Path) -> pd.DataFrame:
+    """Say which kinds of diploma the kinds of class prepare. One row per kind of class and of diploma."""
+    return list_classes(_read(folder, "bcn_nMef.csv", sep=";"), diplomas(folder))
+
+
 # Territories --------------------------------------------------------------------------------------------------------
 
 
@@ -261,17 +276,11 @@ def borders(folder: Path) -> pd.DataFrame:
     towns = towns.rename(columns={"name": "town", "countrycode": "area"})
     towns = towns[["town", "area", "latitude", "longitude", "population"]]
     towns = towns.astype({"latitude": float, "longitude": float, "population": float}).astype({"population": int})
-    near = _nearest_km(towns, communes(folder)) <= BORDER_KM
-    kept = towns[near & (towns["population"] >= BORDER_POPULATION)].drop_duplicates(["town", "area", "latitude", "longitude"])
+    near = great_circle_km(towns, communes(folder)).min(axis=1) <= BORDER_KM
+    kept: pd.DataFrame = towns[near & (towns["population"] >= BORDER_POPULATION)].drop_duplicates(
+        ["town", "area", "latitude", "longitude"]
+    )
     return kept.sort_values(["area", "town", "latitude"])
-
-
-def _nearest_km(places: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
-    """Great-circle distance from each place to the nearest of the others, by the haversine formula."""
-    lat, lon = (np.radians(places[c].to_numpy())[:, None] for c in ("latitude", "longitude"))
-    lat2, lon2 = (np.radians(others[c].to_numpy())[None, :] for c in ("latitude", "longitude"))
-    chord = np.sin((lat - lat2) / 2) ** 2 + np.cos(lat) * np.cos(lat2) * np.sin((lon - lon2) / 2) ** 2
-    return np.asarray(2 * _EARTH_KM * np.arcsin(np.sqrt(chord)).min(axis=1))
 
 
 def departments(folder: Path) -> pd.DataFrame:
@@ -301,6 +310,8 @@ TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
     "formacodes": formacodes,
     "certifications": certifications,
     "publics": publics,
+    "diplomas": diplomas,
+    "classes": classes,
     "communes": communes,
     "territories": territories,
     "departments": departments,

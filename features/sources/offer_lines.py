@@ -45,6 +45,12 @@ class Diploma(msgspec.Struct, gc=False, rename={"level": "niveauLibelle"}):
     level: Text | None = None
 
 
+class Pay(msgspec.Struct, gc=False, rename={"label": "libelle"}):
+    """What an offer pays, in words."""
+
+    label: Text | None = None
+
+
 class Skill(msgspec.Struct, gc=False):
     """A skill that an offer asks for."""
 
@@ -66,6 +72,8 @@ class Offer(
         "experience": "experienceExige",
         "diplomas": "formations",
         "skills": "competences",
+        "pay": "salaire",
+        "worked": "dureeTravailLibelle",
     },
 ):
     """One version of one offer: the fields that are read of it."""
@@ -82,6 +90,8 @@ class Offer(
     diplomas: list[Diploma] | None = None
     skills: list[Skill] | None = None
     positions: int | float | Text | None = None
+    pay: Pay | None = None
+    worked: Text | None = None
 
 
 Found = list[tuple[int, Offer | str]]

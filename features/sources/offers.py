@@ -15,6 +15,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -26,6 +27,7 @@ from features.sources.grid import plain
 from features.sources.offer_lines import EXAMPLE as EXAMPLE
 from features.sources.offer_lines import Diploma, Found, Offer, Skill, Workplace, read_blocks
 from features.sources.ours import read_parquet
+from features.sources.wages import hourly_pay
 from features.tables import OFFERS
 from features.vocabulary import BORDERS, ELSEWHERE, REGION, InputError
 
@@ -52,14 +54,31 @@ def read_offers(paths: Sequence[Path]) -> Checked:
     latest = _in_rome_3(_latest_of_the_day(rows))
     checked = OFFERS.parse(latest, OFFERS.name)
     repeated = checked.duplicates + len(rows) - len(latest)
-    return replace(checked, duplicates=repeated, unknown=_unknown_codes(latest))
+    return replace(checked, kept=date_versions(checked.kept), duplicates=repeated, unknown=_unknown_codes(latest))
+
+
+def date_versions(offers: pd.DataFrame) -> pd.DataFrame:
+    """Say of each version until when it was the last one, and when its offer was first published. Same rows.
+
+    Rows stand in the order of offers and days, so that the version before, or after, is the neighbour: the last version
+    known on a day is then found by a comparison of dates, however many rows there are.
+    """
+    follows = (offers["offer"] == offers["offer"].shift()).to_numpy()
+    followed = np.append(follows[1:], False) if len(follows) else follows
+    superseded = offers["known_from"].shift(-1).where(followed)
+    created = offers["created"]
+    if follows.any():
+        shared = offers["offer"].isin(offers.loc[follows, "offer"])
+        created = created.mask(shared, created[shared].groupby(offers.loc[shared, "offer"]).cummin())
+    return offers.assign(created=created, superseded=superseded)
 
 
 def _read_file(path: Path) -> pd.DataFrame:
     """Read one file as texts. One row per offer it holds, and per line that is no offer."""
     with opened(path, JSON, PARQUET) as stream:
         if stream.peek(4)[:4] == b"PAR1":
-            return _with_verdict(read_parquet(path, OFFERS).assign(stamp=lambda t: t["known_from"], reason=""))
+            rows = read_parquet(path, OFFERS).assign(stamp=lambda t: t["known_from"], reason="")
+            return _with_verdict(rows.assign(skills=each_distinct(rows["skills"], _each_once)))
         rows = _rows([_block(found) for found in read_blocks(stream, path) if found])
     if not rows.empty and (rows["reason"] != "").all():
         raise InputError(f"{path}: holds no job offer ({rows['reason'].iloc[0]}). {EXAMPLE}")
@@ -103,6 +122,7 @@ def _block(found: Found) -> pa.Table:
         "experience": [offer.experience for offer in offers],
         "level": [_lowest_level(offer.diplomas) if offer.diplomas else "" for offer in offers],
         "skills": [_codes_of(offer.skills) if offer.skills else "" for offer in offers],
+        "hourly_eur": [hourly_pay(offer.pay.label, offer.worked) if offer.pay else "" for offer in offers],
     }
     texts = {name: pa.array(column, pa.large_string()) for name, column in columns.items()}
     return pa.table({"line": pa.array([line for line, _ in found], pa.int64()), **texts})
@@ -173,6 +193,11 @@ def _terms_of(contract: str | None, nature: str | None, length: str | None) -> t
 
 def _codes_of(skills: list[Skill]) -> str:
     return "|".join(sorted({skill.code for skill in skills if skill.code}))
+
+
+def _each_once(texts: pd.Series[str]) -> pd.Series[str]:
+    """Name each skill of a list once, in order. Same rows."""
+    return texts.map(lambda text: "|".join(sorted({*str(text).split("|")} - {""})), na_action="ignore").astype("str")
 
 
 def _lowest_level(diplomas: list[Diploma]) -> str:

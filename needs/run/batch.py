@@ -6,9 +6,10 @@ of the territories, so that nothing depends on how many workers there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
@@ -17,15 +18,26 @@ from needs.run.progress import counted
 Result = TypeVar("Result")
 
 
-def split(frame: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
-    """Cut a frame by territory. Same rows, in the order of the territories."""
-    return {str(territory): rows.reset_index(drop=True) for territory, rows in frame.groupby("territory", sort=True)}
+def split(frame: pd.DataFrame, at_least: int = 1) -> list[pd.DataFrame]:
+    """Cut a frame by territory. Same rows, in the order of the territories; neighbours in it share a part of so many rows."""
+    ordered = frame.sort_values("territory", kind="stable", ignore_index=True)
+    ends = np.flatnonzero(ordered["territory"].to_numpy()[1:] != ordered["territory"].to_numpy()[:-1]) + 1
+    parts, start = [], 0
+    for end in (*ends.tolist(), len(ordered)):
+        if end - start >= at_least or (end == len(ordered) > start):
+            parts.append(ordered.iloc[start:end].reset_index(drop=True))
+            start = end
+    return parts
 
 
 def for_each_territory(
-    task: Callable[[pd.DataFrame], Result], frame: pd.DataFrame, *, workers: int, label: str
+    task: Callable[[pd.DataFrame], Result], frame: pd.DataFrame, *, workers: int, label: str, at_least: int = 1
 ) -> list[Result]:
-    """Run a module-level task on the rows of each territory, in parallel; results in the order of the territories."""
-    parts = split(frame)
-    results = Parallel(n_jobs=workers, return_as="generator")(delayed(task)(rows) for rows in parts.values())
-    return list(counted(results, label, unit="territory", total=len(parts)))
+    """Run a module-level task on the rows of each territory, in parallel; results in the order of the territories.
+
+    Where territories are small, so many rows ``at_least`` make a task, of whole territories: the task must give each of
+    them what it would alone.
+    """
+    parts = split(frame, at_least)
+    results = Parallel(n_jobs=workers, return_as="generator")(delayed(task)(rows) for rows in parts)
+    return list(counted(results, label, unit="task", total=len(parts)))

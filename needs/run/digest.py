@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from features.build import Features
-from features.demand import last_versions
 from features.tables import Tables
 from needs.params import Params
 from needs.run.door import Door
 from needs.show.messages import say
 
 # What later stages will fill: it is published empty, and said.
-NOT_YET = ("effects", "skills", "stability", "training_solvable", "disagreement", "expected_gain", "rules")
+NOT_YET = ("effects", "skills", "stability", "expected_gain", "rules")
 
 
 @dataclass(frozen=True)
@@ -72,23 +71,20 @@ def _sources(digested: Digested) -> Iterator[Line]:
     for source, count in sorted(digested.door.unknown.items()):
         yield "warning", "sources.unknown", {"source": source, "count": count}, count
     for name in ("offers", "bmo", "catalogue", "jobseekers", "trainings", "employment", "purchases", "sessions"):
-        if getattr(digested.known, name).empty:
+        if not digested.known.count(name):
             yield "warning", "sources.missing", {"source": name}, 0.0
-    offers = last_versions(digested.known.offers)
-    if count := int(offers.loc[offers["border"].notna(), "positions"].sum()):
+    if count := int(digested.features.seen.border["positions"].sum()):
         yield "info", "sources.border", {"count": count}, count
-    for name in ("projections", "tension", "market", "insertion", "signals", "overrides"):
-        if count := _unused(digested.known, name):
-            yield "warning", "sources.unused", {"source": name, "count": count}, count
+    if count := _unused(digested.known):
+        yield "warning", "sources.unused", {"source": "overrides", "count": count}, count
     if count := len(digested.features.crosswalks.corrections):
         yield "info", "sources.corrections", {"count": count}, count
     yield from _unmapped(digested.features.unmapped)
 
 
-def _unused(known: Tables, name: str) -> int:
-    """Count the rows that no step uses yet; of human decisions, the corrections of crosswalks are used."""
-    rows = getattr(known, name)
-    return int((rows["object"] != "crosswalk").sum()) if name == "overrides" else len(rows)
+def _unused(known: Tables) -> int:
+    """Count the human decisions that no step uses yet: those on crosswalks and on groups of sectors are used."""
+    return int((~known.overrides["object"].isin(["crosswalk", "sector_group"])).sum())
 
 
 def _unmapped(listed: pd.DataFrame) -> Iterator[Line]:

@@ -16,6 +16,7 @@ from needs.run.batch import for_each_territory
 
 KEY = ["territory", "occupation", "period"]
 MEASURES = ["positions", "need", "seasonal"]
+TASK_ROWS = 20_000  # fewer months than this cost less to forecast than to hand over
 
 
 def add_up_levels(panel: pd.DataFrame) -> pd.DataFrame:
@@ -32,7 +33,8 @@ def forecast_levels(features: Features, horizon: int, params: Params, limits: Gr
     """
     summed = add_up_levels(features.panel)
     task = partial(forecast_territory, horizon=horizon)
-    parts = for_each_territory(task, summed, workers=params.execution.workers, label="forecasting") or [task(summed)]
+    workers = params.execution.workers
+    parts = for_each_territory(task, summed, workers=workers, label="forecasting", at_least=TASK_ROWS) or [task(summed)]
     told = _with_coverage(pd.concat(parts, ignore_index=True), coverage_of_levels(features.panel, features.coverage))
     recent = summed[summed["period"] > str(pd.Period(told["period"].min(), "M") - YEAR - 1)] if len(summed) else summed
     seen = recent.groupby(["territory", "occupation"], as_index=False)[["positions"]].sum().rename(columns={"positions": "n"})

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from features import facts
-from features.contracts import Checked
+from features.contracts import Checked, Contract
 from features.crosswalks import hold_corrections
 from features.intake import take_in
 from features.sources import SOURCES, Source, files_of, sources_in, strangers_in
@@ -27,6 +28,7 @@ from needs.show.figures import safe_cell
 from needs.store.lake import read_manifest, write_table
 
 log = logging.getLogger(__name__)
+_READ = "read"  # a column for as long as rows are sorted: in which place each was read
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFr
     if source.contract is OVERRIDES:
         hold_corrections(checked.kept)
     with _writing(home):
-        write_table(home.lake, source.contract, source.contract.sort(kept))
+        write_table(home.lake, source.contract, *_in_order(kept, checked.origin, source.contract))
         _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
     counts = (checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
     log.info(
@@ -172,6 +174,12 @@ def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFr
         *(source.name, *counts, time.monotonic() - started),
     )
     return Arrival(source.name, *counts, checked.unknown)
+
+
+def _in_order(kept: pd.DataFrame, origin: pd.DataFrame, contract: Contract) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Put rows in the order of their table, and beside them where each was read. Same rows, twice."""
+    ordered = contract.sort(kept.assign(**{_READ: np.arange(len(kept))}))
+    return ordered.drop(columns=_READ), origin.iloc[ordered[_READ].to_numpy()].reset_index(drop=True)
 
 
 @contextmanager

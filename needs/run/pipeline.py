@@ -14,8 +14,10 @@ import pandas as pd
 from features.build import Features, build_features
 from features.crosswalks import sector_links
 from features.demand import last_full_month
+from features.disagreement import sector_disagreement
 from features.outcomes import publishable
 from features.tables import Tables
+from features.tension import sector_solvable
 from features.vocabulary import InputError, months_to
 from models.gap import sector_needs, yearly_gap
 from models.matching import Candidates, find_candidates, session_loads, share_seats, tell_recommendations
@@ -79,7 +81,7 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
     with step("features") as rows:
         features = build_features(inputs.tables, inputs.as_of, params.features)
         links = sector_links(features.crosswalks)
-        rows |= {"offer versions in": len(inputs.tables.offers), "months of series": len(features.panel)}
+        rows |= {"offer versions in": inputs.tables.count("offers"), "months of series": len(features.panel)}
     with step("forecasts") as rows:
         forecasts = forecast(features, inputs)
         rows |= {"months of series in": len(features.panel), "rows": len(forecasts)}
@@ -129,7 +131,20 @@ def needs_of_bassins(forecasts: pd.DataFrame, features: Features, links: pd.Data
     supply = features.supply.groupby(["territory", "occupation"], as_index=False)[["supply"]].sum()
     keys = ["territory", "sector", "level", "period"]
     under_way = features.under_way.groupby(keys, as_index=False)[["under_way"]].sum()
-    return sector_needs(served, links, supply, under_way, inputs.params.features.grades.limits())
+    needs = sector_needs(served, links, supply, under_way, inputs.params.features.grades.limits())
+    return add_causes(needs, features, links)
+
+
+def add_causes(needs: pd.DataFrame, features: Features, links: pd.DataFrame) -> pd.DataFrame:
+    """Say which share of a shortage training can answer, and how far sources are apart. Same rows; missing where not known."""
+    keys = ["territory", "sector", "level"]
+    asked = features.seen.agreed.rename(columns={"value": "need"})
+    solvable = sector_solvable(features.seen.solvable, asked, links)[[*keys, "value", "low", "high"]]
+    bounds = {"value": "training_solvable", "low": "training_solvable_low", "high": "training_solvable_high"}
+    apart = sector_disagreement(features.seen.agreed, links)[[*keys, "disagreement"]]
+    return needs.merge(solvable.rename(columns=bounds), on=keys, how="left", validate="many_to_one").merge(
+        apart, on=keys, how="left", validate="many_to_one"
+    )
 
 
 def match(features: Features, links: pd.DataFrame, inputs: Inputs) -> dict[str, pd.DataFrame]:

@@ -53,6 +53,8 @@ def _parse(text: str) -> tuple[list[str], str]:
     named, colon, code = (part.strip().upper() for part in text.rpartition(":"))
     code = {known.upper(): known for known in list_codes()["code"]}.get(code, code)
     kinds = [kind for kind in kinds_of(code) if not colon or kind == named]
+    if not kinds and not colon and code in set(facts.territories()["territory"]):
+        raise InputError(f"{code} is a territory: give a sector after it, like: needs explain {code} 230.")
     if not kinds:
         where = f"{named} holds no code" if named in KINDS else "No nomenclature holds the code"
         near = ", ".join(nearest_codes(code, (named,) if named in KINDS else KINDS))

@@ -43,13 +43,13 @@ def euros(cents: int, language: str) -> str:
     return f"{sign}{text}\u00a0€" if language == "fr" else f"{sign}€{text}"
 
 
-def percent(share: float, language: str) -> str:
+def percent(share: float, language: str, decimals: int = 0) -> str:
     r"""Write a share of one.
 
     >>> percent(0.256, "en"), percent(0.256, "fr")
     ('26%', '26\xa0%')
     """
-    written = count(share * 100, language)
+    written = count(share * 100, language, decimals)
     return written if written == UNKNOWN else f"{written}\u00a0%" if language == "fr" else f"{written}%"
 
 

@@ -1,56 +1,110 @@
-"""The lake: the checked tables as Parquet, one folder per table and département, replaced whole or not at all."""
+"""The lake: the checked tables as Parquet, one folder per table and département, replaced whole or not at all.
+
+Beside the rows stands where each was read, its file and line: ``part.parquet`` and ``origin.parquet``, row by row. A line
+beside a pseudonym would tell whose it is: of tables of persons only the file is kept.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from features.contracts import Contract, fingerprint
-from features.tables import CONTRACTS, Tables
+from features.lazy import empty_dataset
+from features.tables import CONTRACTS, OFFERS, Tables
 from features.vocabulary import InputError
 
 MANIFEST = "manifest.json"
 ELSEWHERE = "none"
+_PART, _ORIGIN = "part.parquet", "origin.parquet"
 _ATTEMPTS = 5
+_ROWS_AT_ONCE = 122_880  # what DuckDB scans in one piece: its threads share the pieces of a file
+_UNLIKE = ("offer",)  # hardly two rows alike: a dictionary would be as long as the column
+_WHERE = ("file", "line")
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a table of the lake holds."""
+    """What a table of the lake holds; ``origin`` tells where its rows were read from where they were before, "" is unknown."""
 
     source: str
     rows: int
     sha256: str
     known_from: str
+    origin: str = ""
 
 
-def write_table(lake: Path, contract: Contract, frame: pd.DataFrame) -> Manifest:
-    """Write one table, a file per département. The manifest is replaced last, in one move: readers see all of it or none."""
-    sha256 = fingerprint(iter([(contract.name, frame)]))
-    table, edition = lake / contract.name, _edition(sha256)
+def write_table(lake: Path, contract: Contract, frame: pd.DataFrame, origin: pd.DataFrame | None = None) -> Manifest:
+    """Write one table, a file per département. The manifest is replaced last, in one move: readers see all of it or none.
+
+    ``origin`` says where each row was read (file, line), row by row; it is no part of what the table holds.
+    """
+    sha256, told = fingerprint(iter([(contract.name, frame)])), _told(contract, origin)
     current = read_manifest(lake, contract)
-    if current and current.sha256 == sha256 and _rows_in(table / edition) == current.rows:
+    table, edition = lake / contract.name, _edition(sha256)
+    same = bool(current and current.sha256 == sha256 and _rows_in(_parts(table / edition)) == current.rows)
+    traced = fingerprint(iter([("origin", told)])) if told is not None else ""
+    if current and same and traced in ("", current.origin):
         return current
-    shutil.rmtree(table / edition, ignore_errors=True)
+    if not same:
+        shutil.rmtree(table / edition, ignore_errors=True)
     where = frame["department"].fillna(ELSEWHERE) if "department" in frame else pd.Series(ELSEWHERE, index=frame.index)
-    for department, rows in frame.groupby(where):
+    for department, rows in frame.groupby(where.to_numpy()).indices.items():
         folder = table / edition / f"department={department}"
-        folder.mkdir(parents=True)
-        rows.to_parquet(folder / "part.parquet", index=False, compression="zstd")
-    manifest = Manifest(contract.name, len(frame), sha256, _newest(contract, frame))
-    table.mkdir(parents=True, exist_ok=True)
-    (table / f".{MANIFEST}").write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
-    (table / f".{MANIFEST}").replace(table / MANIFEST)
+        if not same:
+            _write_part(folder, frame.iloc[rows])
+        if told is not None:
+            _write_origin(folder, told.iloc[rows])
+    manifest = Manifest(contract.name, len(frame), sha256, _newest(contract, frame), traced)
+    _move_in(table / MANIFEST, json.dumps(asdict(manifest), indent=1))
     for older in table.glob("edition=*"):
         if older.name != edition:
             shutil.rmtree(older, ignore_errors=True)
     return manifest
+
+
+def _told(contract: Contract, origin: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Say what may be told of where rows were read: of persons, the file. Same rows."""
+    if origin is None:
+        return None
+    lines = origin["line"].astype("Int64")
+    return pd.DataFrame({"file": origin["file"], "line": lines.mask(lines.notna()) if "person" in contract.names else lines})
+
+
+def _write_part(folder: Path, rows: pd.DataFrame) -> None:
+    """Write the rows of one département."""
+    folder.mkdir(parents=True)
+    coded = [str(name) for name in rows if name not in _UNLIKE]
+    part = pa.Table.from_pandas(rows, preserve_index=False)
+    pq.write_table(part, folder / _PART, compression="zstd", row_group_size=_ROWS_AT_ONCE, use_dictionary=coded)
+
+
+def _write_origin(folder: Path, origin: pd.DataFrame) -> None:
+    """Write where the rows of one département were read: files as codes, lines as steps."""
+    files = pa.array(origin["file"], pa.large_string()).dictionary_encode()
+    told = pa.table({"file": files, "line": pa.array(origin["line"], pa.int64())})
+    coded = {"use_dictionary": ["file"], "column_encoding": {"line": "DELTA_BINARY_PACKED"}}
+    pq.write_table(told, folder / f".{_ORIGIN}", compression="zstd", row_group_size=_ROWS_AT_ONCE, **coded)
+    (folder / f".{_ORIGIN}").replace(folder / _ORIGIN)
+
+
+def _move_in(path: Path, text: str) -> None:
+    """Write a small file in one move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / f".{path.name}").write_text(text, encoding="utf-8")
+    (path.parent / f".{path.name}").replace(path)
 
 
 def read_manifest(lake: Path, contract: Contract) -> Manifest | None:
@@ -66,17 +120,75 @@ def _newest(contract: Contract, frame: pd.DataFrame) -> str:
     return f"{frame[contract.known_from].max():%Y-%m-%d}"
 
 
+# Reading ----------------------------------------------------------------------------------------------------------------
+
+
 def read_table(lake: Path, contract: Contract) -> pd.DataFrame:
     """Read one table in its own order; one that was never loaded has no row. One row: as its contract says."""
-    for _ in range(_ATTEMPTS):  # a table that is replaced meanwhile is read again
+    rows = _read_whole(lake, contract, lambda parts: pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True))
+    return contract.empty() if rows is None else contract.sort(rows)
+
+
+def open_table(lake: Path, contract: Contract) -> ds.Dataset:
+    """Open a table too large to hold; one that was never loaded has no row. One row: as its contract says.
+
+    The dataset is that of one edition: rows loaded after it was opened are not in it, and it cannot be read once they are.
+    """
+    opened = _read_whole(lake, contract, lambda parts: ds.dataset([str(part) for part in parts], format="parquet"))
+    return empty_dataset(contract) if opened is None else opened
+
+
+def read_origins(lake: Path, contract: Contract, columns: Sequence[str], kept: pc.Expression) -> pd.DataFrame:
+    """Say where rows were read. One row per row of the table that is ``kept``: its columns, file and line.
+
+    ``columns`` holds those that ``kept`` looks at. The file is missing where it is not known, which a new load mends; the
+    line is missing of persons too.
+    """
+
+    def read(parts: list[Path]) -> pa.Table:
+        return pa.concat_tables([_with_origin(part, columns).filter(kept) for part in parts], promote_options="permissive")
+
+    found = _read_whole(lake, contract, read)
+    if found is None:
+        return pd.DataFrame(
+            {**contract.empty()[list(columns)], "file": pd.Series(dtype="str"), "line": pd.Series(dtype="Int64")}
+        )
+    frame: pd.DataFrame = found.to_pandas()
+    return frame.astype({"file": "str", "line": "Int64"})
+
+
+def _with_origin(part: Path, columns: Sequence[str]) -> pa.Table:
+    """Put beside the rows of one part where they were read. One row per row of the part."""
+    rows = pq.read_table(part, columns=list(columns), partitioning=None)
+    origin = part.with_name(_ORIGIN)
+    unknown = {"file": pa.nulls(len(rows), pa.large_string()), "line": pa.nulls(len(rows), pa.int64())}
+    told = pq.read_table(origin, partitioning=None) if origin.exists() else pa.table(unknown)
+    for name in _WHERE:
+        rows = rows.append_column(name, told[name].cast(pa.large_string()) if name == "file" else told[name])
+    return rows
+
+
+def _read_whole(lake: Path, contract: Contract, read: Callable[[list[Path]], _Read]) -> _Read | None:
+    """Read the parts of a table, again when they are replaced meanwhile; nothing when it holds no row."""
+    for _ in range(_ATTEMPTS):
         manifest = read_manifest(lake, contract)
         if not manifest or not manifest.rows:
-            return contract.empty()
+            return None
         with suppress(FileNotFoundError):
-            parts = [pd.read_parquet(part) for part in _parts(lake / contract.name / _edition(manifest.sha256))]
-            if sum(map(len, parts)) == manifest.rows:
-                return contract.sort(pd.concat(parts, ignore_index=True))
+            parts = _parts(lake / contract.name / _edition(manifest.sha256))
+            if _rows_in(parts) == manifest.rows:
+                _hold_columns(lake, contract, parts[0])
+                return read(parts)
     raise InputError(f"{lake / contract.name}: a part of the table is missing. Load it again: needs ingest {contract.name}")
+
+
+def _hold_columns(lake: Path, contract: Contract, part: Path) -> None:
+    """Refuse a table that an earlier version of the engine wrote, with fewer columns."""
+    if missing := [name for name in contract.names if name not in pq.read_schema(part).names]:
+        raise InputError(
+            f"{lake / contract.name}: was loaded by an earlier version, without {', '.join(missing)}. "
+            f"Load it again: needs ingest {contract.name}"
+        )
 
 
 def _edition(sha256: str) -> str:
@@ -84,16 +196,17 @@ def _edition(sha256: str) -> str:
 
 
 def _parts(edition: Path) -> list[Path]:
-    return sorted(edition.glob("*/part.parquet"))
+    return sorted(edition.glob(f"*/{_PART}"))
 
 
-def _rows_in(edition: Path) -> int:
-    return sum(pq.read_metadata(part).num_rows for part in _parts(edition))
+def _rows_in(parts: Sequence[Path]) -> int:
+    return sum(pq.read_metadata(part).num_rows for part in parts)
 
 
 def read_tables(lake: Path) -> Tables:
-    """Read every table of the lake."""
-    return Tables(**{contract.name: read_table(lake, contract) for contract in CONTRACTS})
+    """Read every table of the lake, but for the offers: they are asked where they lie."""
+    held = {contract.name: read_table(lake, contract) for contract in CONTRACTS if contract is not OFFERS}
+    return Tables(offers=open_table(lake, OFFERS), **held, until=pd.Timestamp.max)
 
 
 def newest_day(lake: Path) -> str:

@@ -9,7 +9,8 @@ in the proportions that Grand Est shows in the export of 2019–2022:
 - each half-year adds, in log-odds, what the export shows from 6 to 24 months (school .34, .50, .73; apprentices .21, .31, .44).
 
 A diploma adds half the tension of its sector, N(0, 0.2) of its own in every year, and the pulse of the market on that day.
-Diplomas are made up, from the sector and the level. Under 20 leavers no rate is shown, under 5 no count.
+A diploma bears the number of a real one that leads to its sector and level only; what none leads to alone is not taught. Under
+20 leavers no rate is shown, under 5 no count.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _EMPLOYED = {
 }
 _LATER = {"scolaire": (0.0, 0.34, 0.5, 0.73), "apprentissage": (0.0, 0.21, 0.31, 0.44)}
 _NUMBERS = {"scolaire": {3: "232200", 4: "238300", 5: "322210"}, "apprentissage": {3: "500", 4: "400", 5: "320"}}
+_DEGREES = {3: ("500", "503"), 4: ("400", "403"), 5: ("320", "323")}  # as apprentices' diplomas and former ones begin
 _OWN, _OF_TENSION = 0.2, 0.5
 _UNEVEN = 1.2
 _FEW_LEAVERS, _NEXT_TO_NOBODY = 20, 5
@@ -134,7 +136,9 @@ def _diplomas(world: World) -> pd.DataFrame:
 def _taught(world: World, here: NDArray[np.bool_], *, total: float, rng: np.random.Generator) -> pd.DataFrame:
     """Choose what a Region teaches and share its students. One row per sector and level, with the tension of the sector."""
     links = facts.occupation_sectors()
-    links = links[links["level"].isin(["3", "4", "5"])]
+    links = links[
+        pd.MultiIndex.from_arrays([links["level"].replace("", "0").astype(int), links["sector"]]).isin(_specialities())
+    ]
     table = links.pivot_table(index="occupation", columns=["sector", "level"], values="weight", aggfunc="sum", fill_value=0.0)
     table = table.reindex(world.occupations["occupation"]).fillna(0.0)
     need = (world.level * world.common[:, : world.past].mean(axis=1))[here].sum(axis=0)
@@ -151,6 +155,17 @@ def _taught(world: World, here: NDArray[np.bool_], *, total: float, rng: np.rand
             "expected": expected / expected.sum() * total,
         }
     )
+
+
+def _specialities() -> dict[tuple[int, str], str]:
+    """Give the end of a real diploma's code that leads to one sector only, by level and sector."""
+    known, found = facts.diplomas(), dict[tuple[int, str], str]()
+    for level, (degree, former) in _DEGREES.items():
+        taken = set(known.loc[known["diploma"].str[:3] == former, "diploma"].str[3:])
+        alone = known[(known["diploma"].str[:3] == degree) & (known["weight"] == 1) & ~known["diploma"].str[3:].isin(taken)]
+        usual = alone.sort_values(["certifications", "diploma"], ascending=[False, True]).drop_duplicates("sector")
+        found |= {(level, sector): code[3:] for sector, code in zip(usual["sector"], usual["diploma"], strict=True)}
+    return found
 
 
 def _leavers(world: World, year: int) -> pd.DataFrame:
@@ -176,7 +191,8 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame, year: int, world: World) ->
     counts = {months: sums[f"employed_{months}m"].astype("Int64").where(told & out[months]) for months in HORIZONS}
     rates = {months: (100 * counts[months] / leavers).round().astype("Int64").mask(few) for months in HORIZONS}
     named = zip(second["track"], second["level"], second["sector"], strict=True)
-    diploma = pd.Series([_NUMBERS[track][level] + sector + "01" for track, level, sector in named])
+    ends = _specialities()
+    diploma = pd.Series([_NUMBERS[track][level] + ends[level, sector] for track, level, sector in named])
     at_school, years, region = second["track"] == "scolaire", f"{year - 1}_{year}", second["region"].str[1:]
     studying = sums["students"].astype("Int64") - leavers
     rate_studying = (100 * studying / sums["students"]).round().astype("Int64")

@@ -95,6 +95,7 @@ def _extract(market: Market, versions: pd.DataFrame) -> pa.Table:
             "experience": _coded(versions["experience"].cat.codes.to_numpy(), list(versions["experience"].cat.categories)),
             "level": pa.array(level, mask=~np.isin(level, [*_DIPLOMAS])),
             "skills": _coded(combined, texts, missing=versions["skills"].to_numpy() == 0),
+            "hourly_eur": pa.array(versions["pay"].to_numpy() / 100, mask=versions["pay"].to_numpy() == 0),
         }
     )
 
@@ -136,6 +137,7 @@ class Version(NamedTuple):
     leaf: bool
     border: str
     shown: int
+    pay: int
 
 
 def _lines(versions: pd.DataFrame, world: World) -> Iterator[str]:
@@ -183,6 +185,8 @@ def _response(row: Version, place: Json, job: Json, skills: list[Json]) -> Json:
         offer["formations"] = [{"niveauLibelle": _DIPLOMAS[row.level], "exigence": "S"}]
     if skills:
         offer["competences"] = skills
+    if row.pay:
+        offer["salaire"] = {"libelle": f"Horaire de {row.pay / 100:.2f} Euros".replace(".", ",")}
     return offer | {"alternance": False, "nombrePostes": row.shown, "accessibleTH": False, "offresManqueCandidats": False}
 
 

@@ -4,6 +4,7 @@
 - ``repeated`` positions are published again the month after, under another number: same commune, contract, experience,
   level and skills.
 - A share ``offers.updated`` of the offers changes between three days and six weeks later, a third of those in their positions.
+- Two offers in five say what they pay: the minimum wage × 1.09 per level above the third, spread by 8 %.
 - Employers across the border seek people where they are near:
 
       offers on top, as a share of those of the bassin × département = min(25 %, k × ``need.border`` × pull ÷ population)
@@ -35,6 +36,8 @@ _BORDER_PER_PULL = 0.0151  # set once, at the scale demo
 _MOST_BORDER = 0.25
 _NO_COMMUNE = 0.03
 _LEAF_SHARE = 0.1
+_SAYS_PAY, _PAY_SPREAD, _PAY_PER_LEVEL = 0.4, 0.08, 1.09
+_LOWEST_PAY = 12.02  # the gross minimum wage of January 2026, in euros an hour
 _LETTERS = np.frombuffer(b"ABCDFGHJKLMNPQRSTVWXYZ", dtype=np.uint8)
 _WORDS = len(_LETTERS) ** 4
 _NUMBERS = 900 * _WORDS
@@ -61,7 +64,7 @@ def draw_offers(market: Market) -> pd.DataFrame:
     world, rng = market.world, market.rng("offers")
     cells = pd.concat([_units(market, kind) for kind in _KINDS], ignore_index=True)
     offers = _add_abroad(_group_units(cells, rng), world, rng)
-    offers = _add_terms(_add_days(offers, world, rng), world, rng)
+    offers = _add_pay(_add_terms(_add_days(offers, world, rng), world, rng), market.rng("pay"))
     offers = pd.concat([offers, _again(market, offers, rng)], ignore_index=True)
     offers = _add_update(offers, world, rng)
     end = world.as_of + pd.Timedelta(days=1)
@@ -174,6 +177,14 @@ def _add_terms(offers: pd.DataFrame, world: World, rng: np.random.Generator) -> 
         vague=rng.random(size) < _NO_COMMUNE,
         leaf=rng.random(size) < _LEAF_SHARE,
     )
+
+
+def _add_pay(offers: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Add what each offer says it pays, in cents an hour, 0 where it says nothing. Same rows."""
+    size = len(offers)
+    usual = _LOWEST_PAY * _PAY_PER_LEVEL ** np.maximum(offers["level"].to_numpy() - 3, 0)
+    pay = np.maximum(_LOWEST_PAY, usual * np.exp(rng.normal(0, _PAY_SPREAD, size)))
+    return offers.assign(pay=np.where(rng.random(size) < _SAYS_PAY, np.round(100 * pay), 0).astype(np.int32))
 
 
 def _again(market: Market, offers: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

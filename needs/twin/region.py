@@ -32,6 +32,7 @@ from needs.twin.oracle import Menu, consult
 from needs.twin.places import territories_table
 from needs.twin.purchases import add_loads, draw_lots, draw_sessions, room_per_opening
 from needs.twin.raw import Written
+from needs.twin.rome import write_skills
 from needs.twin.rules import (
     follow_chance,
     follow_last_purchase,
@@ -158,6 +159,7 @@ def _write_wider(world: World, lots: pd.DataFrame, parts: list[Part], folder: Pa
         write_tension(world, folder),
         write_insertion(world, folder),
         write_certifications(world, folder),
+        *write_skills(world, folder),
     ]
 
 

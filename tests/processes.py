@@ -1,0 +1,82 @@
+"""Processes of their own, quick to start: each is forked from one that has imported the engine and done nothing else."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import NamedTuple
+
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["__main__", "needs.show.terminal", "needs.store.lake", "features.sources"])
+
+
+class Ended(NamedTuple):
+    """How a process ended, and what it wrote."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+def start(deed: Callable[..., object], *arguments: object) -> ForkServerProcess:
+    """Start a process that does one deed, a function of a module; whoever starts it waits for it."""
+    process = _SERVER.Process(target=deed, args=arguments)
+    process.start()
+    return process
+
+
+def run(deed: Callable[..., object], *arguments: object, env: Mapping[str, str] | None = None) -> Ended:
+    """Do one deed in a process of its own, with more variables of its environment, and say how it ended."""
+    with tempfile.TemporaryDirectory(prefix="needs-") as folder:
+        written = [Path(folder) / name for name in ("out", "err")]
+        process = start(_written, *written, {**os.environ, **(env or {})}, deed, *arguments)
+        process.join()
+        return Ended(process.exitcode, *(path.read_text(encoding="utf-8") for path in written))
+
+
+def _written(out: Path, err: Path, env: Mapping[str, str], deed: Callable[..., object], *arguments: object) -> None:
+    for number, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    os.environ.clear()
+    os.environ.update(env)
+    deed(*arguments)
+
+
+def command(*words: str) -> None:
+    """Run the command line as the console script does."""
+    from needs.cli import main
+
+    sys.argv = ["needs", *words]
+    main()
+
+
+def replace_offers(lake: Path, begun: Path) -> None:
+    """Replace the vacancies of a lake by half of them and back, for ever; a file says that it has begun."""
+    from features.tables import OFFERS
+    from needs.store.lake import read_table, write_table
+
+    rows = read_table(lake, OFFERS)
+    begun.touch()
+    while True:
+        write_table(lake, OFFERS, rows.iloc[::2])
+        write_table(lake, OFFERS, rows)
+
+
+def read_within(megabytes: int, name: str, path: Path) -> None:
+    """Read a file of one source, held to so much more memory than this process has now, and print what came of it."""
+    from features.sources import SOURCES
+    from features.vocabulary import InputError
+
+    now = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + megabytes * 2**20, resource.RLIM_INFINITY))
+    try:
+        checked = SOURCES[name].read([path])
+        sys.stdout.write(f"{len(checked.kept)} kept, {set(checked.rejected['reason'])}")
+    except InputError as error:
+        sys.stdout.write(str(error))
