@@ -32,8 +32,7 @@ PANEL = """
         sum(positions) FILTER (NOT seasonal AND NOT lasting) AS short,
         count(*) FILTER (experience = 'D') AS beginners, count(*) FILTER (experience IN ('S', 'E')) AS experienced,
         count(level) AS level_told, count(*) FILTER (level < 4) AS level_below_4, count(hourly_eur) AS wage_told,
-        sum(hourly_eur) AS wages, sum(date_diff('day', created, known_from)) AS days_on_line,
-        count(*) FILTER (known_from > created) AS updated
+        sum(hourly_eur) AS wages, sum(date_diff('day', created, known_from)) AS days_on_line
     FROM (
         SELECT *, contract IN ('CDI', 'DIN', 'PUB') OR coalesce(contract_months >= 6, false) AS lasting
         FROM read_parquet('{folder}/*/*.parquet', hive_partitioning = false)

@@ -18,7 +18,7 @@ from features.demand import DemandParams, add_need, estimate_coverage, fill_mont
 from features.exits import OutcomeParams, Past, follow_exits, link_courses
 from features.leavers import LeaverParams, count_leavers
 from features.novelty import NoveltyParams, count_series, score_novelty
-from features.observation import Observation, ObservationParams, Setting, describe_cells, observe
+from features.observation import Observation, ObservationParams, Setting, describe_cells, look_around, observe
 from features.options import list_options
 from features.outcomes import count_outcomes, pool_rates
 from features.params import Section, param
@@ -79,12 +79,13 @@ class FeatureParams(Section):
 class Features:
     """What is known at ``as_of``; each frame says its row in the builder that makes it.
 
-    ``cells`` is all that is known of a territory × département × occupation, side by side, and ``seen`` the same, source by
-    source. ``skills`` are those that the occupations of a sector ask, named by its certifications or not; ``novelty`` says what
-    emerges and declines, and how often that is said of what does neither.
+    ``cells`` is all that is known of a territory × département × occupation, side by side, ``seen`` the same, source by
+    source; ``reach`` adds what neighbours have. ``skills`` are those that the occupations of a sector ask, named by its
+    certifications or not; ``novelty`` says what emerges and declines, and how often that is said of what does neither.
     """
 
     cells: pd.DataFrame
+    reach: pd.DataFrame
     seen: Observation
     panel: pd.DataFrame
     coverage: pd.DataFrame
@@ -117,6 +118,7 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
     coverage = estimate_coverage(months, lasting_projects(seen.families), params.demand)
     supply = available_people(known.jobseekers, params.supply)
     travel = travel_weights(communes, seen.families, params.reach)
+    cells = describe_cells(seen, setting, params.observation, coverage=coverage, supply=supply, limits=limits)
     training = Training(known.trainings, known.purchases, known.sessions)
     chain = seat_chain(training, as_of, params.seats)
     leavers = count_leavers(known.insertion, communes, as_of=as_of, params=params.leavers)
@@ -126,7 +128,8 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
     looked = look_for_sessions(people, courses, sector_links(crosswalks), as_of=as_of, params=params.unserved)
     counts = count_skills(known.offers, communes, as_of, params.skills, params.demand)
     return Features(
-        cells=describe_cells(seen, setting, params.observation, coverage=coverage, supply=supply, travel=travel, limits=limits),
+        cells=cells,
+        reach=look_around(cells, seen.beyond, travel),
         seen=seen,
         panel=add_need(months, coverage, params.demand),
         coverage=coverage,
@@ -134,7 +137,7 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
         jobseekers=count_jobseekers(known.jobseekers, params.publics, params.supply),
         under_way=_with_leavers(coming, leavers),
         leavers=leavers,
-        eligible=eligible_people(known.jobseekers),
+        eligible=eligible_people(known.jobseekers, params.supply),
         unserved=people_without_session(looked, params.privacy.smallest_cell, params.unserved),
         chain=chain,
         outcomes=_rates(known, setting, params),

@@ -20,10 +20,11 @@ from features.tables import OFFERS
 from features.vocabulary import months_to
 
 KEY = [*CELL, "occupation", "period"]
+YEAR = 12
 MEASURES = ["positions", "seasonal", "short"]
 # DIN is the open-ended contract of temporary work.
 OPEN_ENDED = ("CDI", "DIN", "PUB")
-LONG_ENOUGH = f"(contract IN {OPEN_ENDED} OR coalesce(contract_months >= $durable, false))"
+LONG_ENOUGH = f"(coalesce(contract IN {OPEN_ENDED}, false) OR coalesce(contract_months >= $durable, false))"
 """Whether an offer lasts, seasonal or not, in SQL; ``$durable`` is ``durable_months``."""
 
 
@@ -56,12 +57,14 @@ def last_full_month(as_of: pd.Timestamp) -> str:
 def current(offers: ds.Dataset) -> str:
     """Write the question that gives the last version of each offer known at ``$as_of``. One row per offer.
 
-    A version says since when it is superseded: no version needs to look for the others.
+    A version says since when it is superseded, so that none needs to look for the others; where they do not say it, they do.
     """
-    return (
-        f"({with_optional(offers, OFFERS, 'offers')} "
-        "WHERE known_from <= $as_of AND (superseded IS NULL OR superseded > $as_of))"
-    )
+    known = f"{with_optional(offers, OFFERS, 'offers')} WHERE known_from <= $as_of"
+    if "superseded" in offers.schema.names:
+        return f"({known} AND (superseded IS NULL OR superseded > $as_of))"
+    first = "min(created) OVER (PARTITION BY offer) AS created"
+    last = "QUALIFY row_number() OVER (PARTITION BY offer ORDER BY known_from DESC) = 1"
+    return f"(SELECT * EXCLUDE (created), {first} FROM ({known}) {last})"
 
 
 # What offers say -------------------------------------------------------------------------------------------------------
@@ -78,9 +81,7 @@ _SUMS = {
     "wage_told": "count(hourly_eur)",
     "wage_cents": "sum(round(hourly_eur * 100)::BIGINT)",
     "days_on_line": "sum(date_diff('day', created, known_from))",
-    "updated": "count(*) FILTER (known_from > created)",
 }
-OBSERVED = list(_SUMS)
 
 
 def observe_offers(offers: ds.Dataset, communes: pd.DataFrame, as_of: pd.Timestamp, params: DemandParams) -> pd.DataFrame:
@@ -188,13 +189,14 @@ def count_repeats(offers: ds.Dataset, as_of: pd.Timestamp, params: DemandParams)
 def estimate_coverage(panel: pd.DataFrame, lasting: pd.Series[float], params: DemandParams) -> pd.DataFrame:
     """Estimate which share of recruitments the vacancies show. One row per territory: coverage, low, high, projects.
 
-    Coverage = positions of the last twelve months ÷ ``lasting`` (the non-seasonal projects of the last survey known, by
-    territory), at most 1. Without
+    Coverage = positions of the last twelve months ÷ ``projects`` (the ``lasting`` ones of the last survey known, by
+    territory; in proportion, where fewer months of offers are known), at most 1. Without
     a survey of the territory it is 1 and ``projects`` is 0: need is then no more than the vacancies seen.
     """
     recent = panel[panel["period"] > _year_before(panel)]
     positions = recent.groupby("territory")["positions"].sum()
-    projects = lasting.reindex(positions.index).fillna(0.0)
+    months = recent.groupby("territory")["period"].nunique()
+    projects = lasting.reindex(positions.index).fillna(0.0) * months / YEAR
     seen = positions.clip(upper=projects)
     coverage = (positions / projects.where(projects > 0)).fillna(1.0).clip(params.lowest_coverage, 1.0)
     surveyed = projects > 0
@@ -211,7 +213,7 @@ def estimate_coverage(panel: pd.DataFrame, lasting: pd.Series[float], params: De
 
 
 def _year_before(panel: pd.DataFrame) -> str:
-    return "" if panel.empty else str(pd.Period(panel["period"].max(), "M") - 12)
+    return "" if panel.empty else str(pd.Period(panel["period"].max(), "M") - YEAR)
 
 
 def add_need(panel: pd.DataFrame, coverage: pd.DataFrame, params: DemandParams) -> pd.DataFrame:

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from features.params import Section, param
 
 CELL = ["territory", "department", "occupation"]
-SIGNALS = "signals"
+SIGNALS, SURVEY = "signals", "bmo"
 COMPARED = ["source", "value", "n", "age_years", "variance", "scale", "agreed", "ratio", "noise", "sign", "weight"]
 _MEASURED = ("source", "value", "n", "age_years")
-_HALF = 0.5  # of an observation: what may have been missed where none was seen
+HALF = 0.5  # of an observation: what may have been missed where none was seen
 
 Numbers = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ class DisagreementParams(Section):
     sources: tuple[SourceParams, ...] = param(
         (
             SourceParams(name="vacancies", error=0.2),
-            SourceParams(name="bmo", error=0.3),
+            SourceParams(name=SURVEY, error=0.3),
             SourceParams(name="projections", error=0.4),
             SourceParams(name="hires", error=0.3),
             SourceParams(name=SIGNALS, error=0.4, scale_of="vacancies"),
@@ -54,7 +54,9 @@ class DisagreementParams(Section):
     )
     other_error: float = param(0.4, "error of any other source", unit="log", ge=0.01, le=3)
     error_per_year: float = param(0.1, "error that each year of age adds", unit="log per year", ge=0, le=3)
-    anchor: str = param("vacancies", "source that scales are told against; without it the one with the most cells")
+    anchor: str = param(
+        "vacancies", "source that scales are told against; without it the survey, else the one with the most cells"
+    )
     fewest_cells: int = param(
         5, "cells that a source shares with the anchor at least, or it is not compared", unit="cells", ge=1, le=1000
     )
@@ -134,13 +136,13 @@ def _read(sources: pd.DataFrame, cell: list[str], params: DisagreementParams) ->
     rows = sources[sources["value"].notna()].sort_values([*cell, "source"], ignore_index=True)
     totals = rows.groupby("source")[["value", "n"]].transform("sum")
     unit = (totals["value"] / totals["n"].where(totals["n"] > 0)).where(totals["value"] > 0)
-    seen = rows["value"].where(rows["value"] > 0, _HALF * unit)
+    seen = rows["value"].where(rows["value"] > 0, HALF * unit)
     errors = {source.name: source.error for source in params.sources}
     error = rows["source"].map(errors).astype("float64").fillna(params.other_error)
     age = params.error_per_year * rows["age_years"].fillna(0.0)
     counted = rows["n"].astype("float64").fillna(0.0)
     return rows.assign(
-        log=np.log(seen), n=counted, age_years=rows["age_years"].fillna(0.0), variance=1 / (counted + _HALF) + error**2 + age**2
+        log=np.log(seen), n=counted, age_years=rows["age_years"].fillna(0.0), variance=1 / (counted + HALF) + error**2 + age**2
     )
 
 
@@ -150,17 +152,28 @@ def _scales(rows: pd.DataFrame, cell: list[str], params: DisagreementParams) -> 
     cells = known["source"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     if cells.empty:
         return {}
-    anchor = params.anchor if params.anchor in cells else str(cells.index[0])
+    anchor = _anchor(known, cell, params)
     base = known.loc[known["source"] == anchor, [*cell, "log", "n"]]
     pairs = known.merge(base, on=cell, how="inner", suffixes=("", "_anchor"), validate="many_to_one")
     scales = {anchor: 0.0}
     for name, both in pairs[pairs["source"] != anchor].groupby("source"):
         if len(both) >= params.fewest_cells:
             apart = (both["log"] - both["log_anchor"]).to_numpy()
-            rests = 1 / (1 / (both["n"] + _HALF) + 1 / (both["n_anchor"] + _HALF))
+            rests = 1 / (1 / (both["n"] + HALF) + 1 / (both["n_anchor"] + HALF))
             scales[str(name)] = _weighted_median(apart, rests.to_numpy())
     same = {source.name: source.scale_of for source in params.sources if source.scale_of in scales and source.name in cells}
     return scales | {name: scales[base_name] for name, base_name in same.items()}
+
+
+def _anchor(known: pd.DataFrame, cell: list[str], params: DisagreementParams) -> str:
+    """Name the source that scales are told against: the usual one, then the survey, then the one with most cells.
+
+    It shares ``fewest_cells`` with another one, or nothing could be told against it.
+    """
+    cells = known["source"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    shared = known.loc[known.duplicated(cell, keep=False), "source"].value_counts()
+    named = [str(name) for name in dict.fromkeys((params.anchor, SURVEY, *cells.index)) if name in cells.index]
+    return next((name for name in named if shared.get(name, 0) >= params.fewest_cells), named[0])
 
 
 def _weighted_median(values: Numbers, weights: Numbers) -> float:
@@ -171,7 +184,7 @@ def _weighted_median(values: Numbers, weights: Numbers) -> float:
     """
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order]) / weights.sum()
-    below, above = np.searchsorted(reached, [_HALF - _NOISE, _HALF + _NOISE])
+    below, above = np.searchsorted(reached, [HALF - _NOISE, HALF + _NOISE])
     return float((values[order][below] + values[order][min(above, len(values) - 1)]) / 2)
 
 

@@ -145,9 +145,14 @@ def _steps(trainings: pd.DataFrame, as_of: pd.Timestamp, params: OutcomeParams) 
 
 
 def _windows(employment: pd.DataFrame) -> pd.DataFrame:
-    """Say which years the spells of work cover. One row per département, and one (``""``) for all of them: since, until."""
-    dated = employment[["department", "starts", "known_from"]].fillna({"department": ""})
-    spans = dated.groupby("department").agg(since=("starts", "min"), until=("known_from", "max"))
+    """Say which years the spells of work cover. One row per département, and one (``""``) for all of them: since, until.
+
+    They cover the days since a spell first ended, or was first told of: a register that opens today lists contracts that
+    began long ago and still run, and none that ended before.
+    """
+    dated = employment[["department", "ends", "known_from"]].fillna({"department": ""})
+    spans = dated.groupby("department").agg(ended=("ends", "min"), told=("known_from", "min"), until=("known_from", "max"))
+    spans = spans.assign(since=spans[["ended", "told"]].min(axis=1))[["since", "until"]]
     named = spans[spans.index != ""]
     whole = pd.DataFrame({"since": [spans["since"].min()], "until": [spans["until"].max()]}, index=[""])
     return pd.concat([named, whole])

@@ -17,7 +17,7 @@ from features.border import border_shares, observe_border, spread_border
 from features.contracts import GradeLimits
 from features.crosswalks import Crosswalks
 from features.demand import DemandParams, count_repeats, last_full_month, observe_offers
-from features.disagreement import CELL, DisagreementParams, claim_changes, compare_sources, disagree
+from features.disagreement import CELL, HALF, DisagreementParams, claim_changes, compare_sources, disagree
 from features.facts import borders
 from features.hires import HireParams, count_hires
 from features.market_tables import CAUSES
@@ -26,12 +26,12 @@ from features.prospects import Ground, ProspectParams, Prospects, choose_opening
 from features.reach import within_reach
 from features.reliability import ReliabilityParams, grade_cells, last_error
 from features.signals import SignalParams, list_unplaced, sector_groups, signals_in_force, skill_signals, weigh_signals
-from features.surveys import Surveyed, SurveyParams, estimate_families, survey_error, survey_occupations
+from features.surveys import Surveyed, SurveyParams, estimate_families, lies_within, survey_error, survey_occupations
 from features.tables import Tables
 from features.tension import TensionParams, explain_tension, training_solvable
 
 YEARLY = ["vacancies", "positions", "seasonal", "short", "beginners", "experienced", "level_told", "level_below_4"]
-_DESCRIBED = [*YEARLY, "wage_told", "wage_cents", "days_on_line", "updated"]
+_DESCRIBED = [*YEARLY, "wage_told", "wage_cents", "days_on_line"]
 _NEAR = ["positions", "projects", "supply"]
 _UPPER = float(norm.ppf(0.9))  # the interval is one of 80 %
 
@@ -61,6 +61,7 @@ class Observation:
     repeats: pd.DataFrame
     families: pd.DataFrame
     survey: Surveyed
+    beyond: pd.DataFrame
     survey_error: pd.DataFrame
     prospects: Prospects
     openings: pd.DataFrame
@@ -91,7 +92,8 @@ def observe(
     offers = observe_offers(known.offers, communes, as_of, demand)
     border = observe_border(known.offers, as_of, demand)
     families = estimate_families(known.bmo, params.surveys)
-    survey = survey_occupations(families, crosswalks, communes)
+    here = lies_within(families, communes)
+    survey = survey_occupations(families[here], crosswalks)
     ground = Ground(communes, _volumes(survey))
     prospects = yearly_openings(known.projections, crosswalks, ground, as_of, params.prospects)
     openings = choose_openings(prospects.openings, params.prospects)
@@ -109,6 +111,7 @@ def observe(
         repeats=count_repeats(known.offers, as_of, demand),
         families=families,
         survey=survey,
+        beyond=survey_occupations(families[~here], crosswalks).occupations,
         survey_error=survey_error(families, crosswalks),
         prospects=prospects,
         openings=openings,
@@ -182,14 +185,15 @@ def describe_cells(
     *,
     coverage: pd.DataFrame,
     supply: pd.DataFrame,
-    travel: pd.DataFrame,
     limits: GradeLimits,
 ) -> pd.DataFrame:
     """Set everything that is known side by side. One row per territory, department, occupation that any source knows.
 
     ``value`` is the lasting recruitments a year that the sources agree on, told on the scale of the vacancies (else of the
     source with most cells); ``low`` and ``high`` hold it in four cases of five. Figures of offers are those of the last
-    twelve full months, ``supply`` the people a year who can do the job; ``_reach`` adds what the neighbours within travel have.
+    twelve full months, ``supply`` the people a year who can do the job,
+    ``repeated`` the share of the département's vacancies that are an offer published again, and ``error`` last year's in
+    the offers, else the survey's in that territory.
     """
     parts = [
         _describe_offers(seen, setting.as_of),
@@ -197,10 +201,12 @@ def describe_cells(
             columns={"n": "projects_n", "seasonal": "seasonal_projects", "year": "survey_year", "known_from": "survey_from"}
         ),
         seen.openings.rename(columns={"age_years": "openings_age", "sources": "studies"}),
-        seen.tension[[*CELL, "tension", "tension_level", *CAUSES, "low_pay", "grain", "year"]].rename(
-            columns={"grain": "tension_grain", "year": "tension_year"}
+        seen.tension[[*CELL, "tension", "tension_level", "tension_level_grain", *CAUSES, "low_pay", "grain", "year"]].rename(
+            columns={"tension_level_grain": "tension_grain", "grain": "causes_grain", "year": "tension_year"}
         ),
-        seen.solvable[[*CELL, "value", "low", "high"]].set_axis([*CELL, "solvable", "solvable_low", "solvable_high"], axis=1),
+        seen.solvable[[*CELL, "value", "low", "high", "n", "borrowed"]].rename(
+            columns={"value": "solvable"} | {name: f"solvable_{name}" for name in ("low", "high", "n", "borrowed")}
+        ),
         seen.signals[[*CELL, "direction", "places_asked", "voices"]],
         seen.hires[[*CELL, "value"]].rename(columns={"value": "hires"}),
         supply.assign(supply=supply["supply"] * 12),
@@ -208,9 +214,28 @@ def describe_cells(
     ]
     cells = pd.concat([part.set_index(CELL) for part in parts], axis="columns").sort_index().reset_index()
     cells = cells.merge(coverage[["territory", "coverage"]], on="territory", how="left", validate="many_to_one")
-    near = within_reach(cells[[*CELL, *_NEAR]].fillna(dict.fromkeys(_NEAR, 0.0)), travel, _NEAR).drop(columns=_NEAR)
-    cells = cells.merge(near, on=["territory", "occupation"], how="left", validate="many_to_one")
+    missed = seen.survey_error[["territory", "error"]].rename(columns={"error": "of_survey"})
+    cells = cells.merge(missed, on="territory", how="left", validate="many_to_one")
+    cells = cells.assign(error=cells["error"].fillna(cells["of_survey"])).drop(columns="of_survey")
+    cells = cells.merge(_repeated(seen.repeats), on=["department", "occupation"], how="left", validate="many_to_one")
     return grade_cells(cells.sort_values(CELL, ignore_index=True), limits, params.reliability)
+
+
+def _repeated(repeats: pd.DataFrame) -> pd.DataFrame:
+    """Say which share of vacancies is an offer published again. One row per department, occupation: repeated."""
+    shares = repeats[["department", "occupation"]].assign(repeated=repeats["repeated"] / repeats["vacancies"])
+    return shares.astype({"department": "str", "occupation": "str"})
+
+
+def look_around(cells: pd.DataFrame, beyond: pd.DataFrame, travel: pd.DataFrame) -> pd.DataFrame:
+    """Add what neighbours within travel reach have. One row per territory of ``cells``, occupation of it or of a neighbour.
+
+    ``positions``, ``projects`` and ``supply`` are those of a year in the territory, ``_reach`` what it reaches, itself too.
+    ``beyond`` are the occupations of the survey outside the Region, where nothing else is known.
+    """
+    around = pd.concat([cells[[*CELL, *_NEAR]], beyond[[*CELL, "projects"]]], ignore_index=True)
+    near = within_reach(around.fillna(dict.fromkeys(_NEAR, 0.0)), travel, _NEAR)
+    return near[near["territory"].isin(cells["territory"])].reset_index(drop=True)
 
 
 def _describe_offers(seen: Observation, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -259,6 +284,7 @@ def _agree(seen: Observation, params: ObservationParams) -> pd.DataFrame:
     agreed = seen.agreed.merge(ages, on=CELL, validate="one_to_one").merge(means, on=CELL, validate="one_to_one")
     excess = 1 / (1 - agreed["disagreement"].clip(upper=0.99))
     spread = np.sqrt(excess / agreed["precision"] + (agreed["sources"] == 1) * params.alone_spread**2)
-    return agreed.assign(low=agreed["value"] * np.exp(-_UPPER * spread), high=agreed["value"] * np.exp(_UPPER * spread)).drop(
+    least = agreed["value"].mask(agreed["value"] <= 0, HALF)  # none seen is not none for certain
+    return agreed.assign(low=agreed["value"] * np.exp(-_UPPER * spread), high=least * np.exp(_UPPER * spread)).drop(
         columns=["precision", "known"]
     )

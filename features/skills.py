@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import pandas as pd
 import pyarrow.dataset as ds
-from scipy.stats import beta
 
 from features import facts
-from features.contracts import GradeLimits, write_estimate
 from features.crosswalks import Crosswalks, links_between
 from features.demand import LONG_ENOUGH, DemandParams, current, last_full_month
 from features.lazy import ask_arrow
@@ -30,14 +28,11 @@ _WHOLE_DOMAIN = "00"  # how the code ends where a certification names a domain a
 
 
 class SkillParams(Section):
-    """Over how long skills are counted, how far a territory leans on the Region, and from how many offers one is told."""
+    """Over how long skills are counted, and from how many offers one is told."""
 
     history_years: int = param(6, "years of offers that skills are counted in", unit="years", ge=2, le=20)
     bought_years: int = param(
         2, "years of purchases that say what is offered, the current one included", unit="years", ge=1, le=10
-    )
-    prior_offers: float = param(
-        20.0, "the share of the Region weighs as much as this many offers", unit="offers", ge=1, le=1000
     )
     fewest_offers: float = param(
         10.0, "a skill is told from this many offers of a year that ask it", unit="offers", ge=1, le=1000
@@ -105,40 +100,6 @@ def _question(known: str) -> str:
 
 _KEYS = ["territory", "occupation"]
 _COUNTS = ["offers", "positions"]
-
-
-def skill_shares(counts: pd.DataFrame, params: SkillParams, limits: GradeLimits) -> pd.DataFrame:
-    """Estimate which share of an occupation's positions asks each skill. One row per territory, occupation, skill; and R44.
-
-    Over the last year. share = (positions that ask it + s × share of the Region) ÷ (positions + s), with s = ``prior_offers``:
-    it lies between both and moves to the local one as offers grow. The interval is that of the beta law with as many draws as
-    there are offers (the positions of one offer ask the same), and ``n`` counts the offers of the occupation there.
-    """
-    last = counts[counts["year"] == 0]
-    local = last.groupby([*_KEYS, "skill"], as_index=False)[_COUNTS].sum()
-    region = local.groupby(["occupation", "skill"], as_index=False)[_COUNTS].sum().assign(territory=REGION)
-    region = _beside_totals(region, _KEYS)
-    region = region.assign(rate=region["positions"] / region["of_positions"], lent=0.0)
-    wider = region[["occupation", "skill", "rate"]]
-    # a skill that no offer of the territory asks is asked there as elsewhere: it has a row as well
-    totals = local.loc[local["skill"] == ANY, [*_KEYS, *_COUNTS]].rename(columns=_OF)
-    grid = totals.merge(wider, on="occupation", how="inner", validate="many_to_many")
-    cells = grid.merge(local, on=[*_KEYS, "skill"], how="left", validate="one_to_one").fillna(dict.fromkeys(_COUNTS, 0.0))
-    lent = params.prior_offers
-    rate = (cells["positions"] + lent * cells["rate"]) / (cells["of_positions"] + lent)
-    both = pd.concat([region, cells.assign(rate=rate, lent=lent)], ignore_index=True)
-    draws = both["of_offers"] + both["lent"]
-    alpha, omega = both["rate"] * draws + 0.5, (1 - both["rate"]) * draws + 0.5
-    estimates = write_estimate(
-        both[[*_KEYS, "skill"]],
-        value=both["rate"],
-        low=pd.Series(beta.ppf(0.1, alpha, omega), index=both.index),
-        high=pd.Series(beta.ppf(0.9, alpha, omega), index=both.index),
-        n=both["of_offers"],
-        borrowed=both["lent"] / (both["of_positions"] + both["lent"]),
-        limits=limits,
-    )
-    return estimates.sort_values([*_KEYS, "skill"], ignore_index=True)
 
 
 _OF = {"offers": "of_offers", "positions": "of_positions"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -39,91 +38,118 @@ def spread_over_cells(seen: pa.Table, communes: pd.DataFrame, keys: dict[str, li
     measures = [name for name in seen.column_names if name not in (*CELL, *keys)]
     size = int(np.prod([len(values) for values in keys.values()]))
     at = _positions(seen, keys)
-    columns = {name: seen[name].to_numpy() for name in measures}
-    nowhere = np.flatnonzero(pc.is_null(seen["department"]).to_numpy())
-    anywhere = _Loose(at[nowhere], {name: columns[name][nowhere] for name in measures}, size)
-    placed: dict[tuple[str, str], tuple[_Positions, list[_Numbers]]] = {}
-    for department, cells in population_shares(communes).groupby("department"):
-        rows = np.flatnonzero(pc.equal(seen["department"], str(department)).fill_null(False).to_numpy())
-        slots = _codes(seen["territory"].take(pa.array(rows)), cells["territory"].tolist(), missing=len(cells))
-        own, rest = slots < len(cells), rows[slots == len(cells)]
-        loose = _Loose(at[rest], {name: columns[name][rest] for name in measures}, size)
-        here = slots[own] * size + at[rows[own]]
-        values = {name: columns[name][rows[own]] for name in measures}
-        for territory, found in _place(here, values, ((loose, "share"), (anywhere, "share_of_region")), cells):
-            placed[territory, str(department)] = found
-    return _rows(placed, keys, measures)
+    shares = population_shares(communes)
+    territories, departments = sorted(shares["territory"].unique()), sorted(shares["department"].unique())
+    bassin, department = _codes(seen["territory"], territories), _codes(seen["department"], departments)
+    anywhere = np.flatnonzero(department < 0)
+    parts = []
+    for number, (_, cells) in enumerate(shares.groupby("department")):
+        rows = np.flatnonzero(department == number)
+        slots = np.full(len(territories) + 1, -1, dtype=np.int64)  # the last one is for rows without a bassin, whose code is -1
+        slots[np.searchsorted(territories, cells["territory"].tolist())] = np.arange(len(cells))
+        slot = slots[bassin[rows]]
+        shared = ((rows[slot < 0], cells["share"]), (anywhere, cells["share_of_region"]))
+        parts.append(_place(cells, _Own(rows[slot >= 0], slot[slot >= 0]), shared, at, size))
+    return _rows(_fill(parts, at, {name: seen[name].to_numpy() for name in measures}, size), keys)
 
 
-class _Loose(NamedTuple):
-    """Sums of rows that name no bassin: where each stands among ``size`` places, and what it holds."""
+class _Own(NamedTuple):
+    """Rows that name their bassin: which they are, and which cell of their département that is."""
 
+    rows: _Positions
+    slot: _Positions
+
+
+class _Placed(NamedTuple):
+    """The places of one département that hold anything: the cell and the place of each, in order.
+
+    ``own`` are the rows that name their bassin, and ``goes`` says where; ``loose`` are rows that do not, with the share of
+    them that each place takes.
+    """
+
+    cells: pd.DataFrame
+    slot: _Positions
     at: _Positions
-    values: dict[str, _Numbers]
-    size: int
-
-    def block(self, name: str) -> _Numbers:
-        """Give one measure in every place."""
-        block = np.zeros(self.size)
-        block[self.at] = self.values[name]
-        return block
+    own: _Positions
+    goes: _Positions
+    loose: list[tuple[_Positions, _Numbers]]
 
 
 def _place(
-    here: _Positions, values: dict[str, _Numbers], shared: tuple[tuple[_Loose, str], ...], cells: pd.DataFrame
-) -> Iterator[tuple[str, tuple[_Positions, list[_Numbers]]]]:
-    """Give each cell of one département the places that hold anything, and its sums there, measure by measure."""
-    size = shared[0][0].size
+    cells: pd.DataFrame, own: _Own, shared: tuple[tuple[_Positions, pd.Series[float]], ...], at: _Positions, size: int
+) -> _Placed:
+    """Find the places of one département that hold anything."""
+    here: _Positions = own.slot * size + at[own.rows]
     present = np.zeros((len(cells), size), dtype=bool)
     present.ravel()[here] = True
-    used = [(loose, cells[share].to_numpy()) for loose, share in shared if len(loose.at)]
-    for loose, _ in used:
-        present[:, loose.at] = True
-    slot, at = np.nonzero(present)
-    index = np.cumsum(present.ravel())[here] - 1
-    sums = []
-    for name, own in values.items():
-        total = np.zeros(len(at))
-        total[index] = own
-        for loose, share in used:
-            total += share[slot] * loose.block(name)[at]
-        sums.append(total)
-    ends = np.cumsum(present.sum(axis=1))[:-1]
-    parts = zip(*(np.split(column, ends) for column in (at, *sums)), strict=True)
-    for territory, (places, *totals) in zip(cells["territory"].tolist(), parts, strict=True):
-        yield territory, (places, totals)
+    for rows, _ in shared:
+        present[:, at[rows]] = True
+    slot, place = np.nonzero(present)
+    loose = [(rows, np.asarray(share, dtype=np.float64)[slot]) for rows, share in shared if len(rows)]
+    return _Placed(cells, slot, place, own.rows, np.cumsum(present.ravel())[here] - 1, loose)
 
 
-def _codes(texts: pa.ChunkedArray, values: list[str], *, missing: int) -> _Positions:
-    """Give the position of each text among some values."""
-    codes = pc.index_in(texts, value_set=pa.array(values, texts.type)).fill_null(missing)
-    positions: _Positions = codes.to_numpy().astype(np.int64)
-    return positions
+class _Filled(NamedTuple):
+    """Sums by cell, and the place of each: a column of ``sums`` per place, a row per measure."""
+
+    cells: list[tuple[str, str]]
+    counts: list[int]
+    at: _Positions
+    measures: list[str]
+    sums: _Numbers
+
+
+def _fill(parts: list[_Placed], at: _Positions, columns: dict[str, _Numbers], size: int) -> _Filled:
+    """Add up what each place holds, cell after cell in their order."""
+    lengths = {
+        (str(territory), str(department)): int(count)
+        for part in parts
+        for territory, department, count in zip(
+            part.cells["territory"], part.cells["department"], np.bincount(part.slot, minlength=len(part.cells)), strict=True
+        )
+    }
+    ordered = sorted(lengths)
+    ends = dict(zip(ordered, np.cumsum([lengths[cell] for cell in ordered]).tolist(), strict=True))
+    places, sums = np.zeros(sum(lengths.values()), dtype=np.int64), np.zeros((len(columns), sum(lengths.values())))
+    for part in parts:
+        cells = list(zip(part.cells["territory"], part.cells["department"], strict=True))
+        goes = np.concatenate([np.arange(ends[cell] - lengths[cell], ends[cell]) for cell in cells])
+        places[goes] = part.at
+        for row, values in enumerate(columns.values()):
+            total = np.zeros(len(part.at))
+            total[part.goes] = values[part.own]
+            for rows, share in part.loose:
+                block = np.zeros(size)
+                block[at[rows]] = values[rows]
+                total += share * block[part.at]
+            sums[row, goes] = total
+    return _Filled(ordered, [lengths[cell] for cell in ordered], places, list(columns), sums)
+
+
+def _codes(texts: pa.ChunkedArray, values: list[str]) -> _Positions:
+    """Give the position of each text among some values, -1 where it is missing."""
+    codes: _Positions = pc.index_in(texts, value_set=pa.array(values, texts.type)).fill_null(-1).to_numpy()
+    return codes
 
 
 def _positions(seen: pa.Table, keys: dict[str, list[str]]) -> _Positions:
     """Give the place of each row: its keys, read as the digits of a number."""
     at = np.zeros(len(seen), dtype=np.int64)
     for name, values in keys.items():
-        at = at * len(values) + _codes(seen[name], values, missing=0)
+        at = at * len(values) + _codes(seen[name], values)
     return at
 
 
-def _rows(
-    placed: dict[tuple[str, str], tuple[_Positions, list[_Numbers]]], keys: dict[str, list[str]], measures: list[str]
-) -> pd.DataFrame:
+def _rows(filled: _Filled, keys: dict[str, list[str]]) -> pd.DataFrame:
     """Write places as rows. One row per cell and keys that hold anything."""
-    ordered = sorted(placed)
-    counts = [len(placed[cell][0]) for cell in ordered]
-    columns = {
-        name: _spelt([cell[k] for cell in ordered], np.repeat(range(len(ordered)), counts)) for k, name in enumerate(CELL)
-    }
-    at = np.concatenate([placed[cell][0] for cell in ordered])
+    cell = np.repeat(np.arange(len(filled.cells)), filled.counts)
+    columns = {name: _spelt([pair[k] for pair in filled.cells], cell) for k, name in enumerate(CELL)}
+    at = filled.at
     for name, values in reversed(keys.items()):
         at, code = np.divmod(at, max(len(values), 1))
         columns[name] = _spelt(values, code)
-    sums = {name: np.concatenate([placed[cell][1][k] for cell in ordered]) for k, name in enumerate(measures)}
-    return to_frame(pa.table({name: columns[name] for name in (*CELL, *keys)} | sums))
+    texts = to_frame(pa.table({name: columns[name] for name in (*CELL, *keys)}))
+    return pd.concat([texts, pd.DataFrame(filled.sums.T, columns=filled.measures)], axis="columns")
 
 
 def _spelt(values: list[str], codes: _Positions) -> pa.Array:

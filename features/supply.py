@@ -105,11 +105,13 @@ def _rounded(counts: pd.DataFrame, params: SupplyParams) -> pd.DataFrame:
     return told[(people > 0) | (recent > 0)]
 
 
-def eligible_people(jobseekers: pd.DataFrame) -> pd.DataFrame:
-    """Count the people below level 4, whom general training is for. One row per territory."""
-    people = latest_people(jobseekers)
-    below = people[(people["level"] < 4).fillna(False).astype(bool)]
-    return below.groupby("territory", as_index=False).size().rename(columns={"size": "people"})
+def eligible_people(jobseekers: pd.DataFrame, params: SupplyParams) -> pd.DataFrame:
+    """Count the people below level 4, whom general training is for. One row per territory, in multiples of ``rounding``."""
+    latest = latest_people(jobseekers)
+    below = latest[(latest["level"] < 4).fillna(False).astype(bool)]
+    counts = below.groupby("territory", as_index=False).size()
+    rounded = ((counts["size"] / params.rounding).round() * params.rounding).astype("int64")
+    return counts[["territory"]].assign(people=rounded)[rounded > 0].reset_index(drop=True)
 
 
 def share_places(communes: pd.DataFrame) -> pd.DataFrame:

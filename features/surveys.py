@@ -243,13 +243,13 @@ def lasting_projects(families: pd.DataFrame) -> pd.Series[float]:
     return totals
 
 
-def survey_occupations(families: pd.DataFrame, crosswalks: Crosswalks, communes: pd.DataFrame) -> Surveyed:
-    """Carry the last survey of the Region's own cells to occupations. One row per territory, department, occupation.
+def survey_occupations(families: pd.DataFrame, crosswalks: Crosswalks) -> Surveyed:
+    """Carry the last survey to occupations. One row per territory, department, occupation.
 
     ``projects`` lie between ``projects_low`` and ``projects_high``, which bound secrets alone and not what employers may err;
     ``secret_share`` of them is estimated, and ``n`` are published. ``difficulty`` = ``difficult`` ÷ ``projects``.
     """
-    last = _within(last_survey(families), communes)
+    last = last_survey(families)
     measured = last.assign(n=last["projects"].mask(last["projects_secret"], 0.0))
     long = measured.melt([*CELL, "family"], _CARRIED, var_name="measure", value_name="volume")
     nomenclature = str(last["nomenclature"].iloc[0]) if len(last) else "FAP2021"
@@ -280,11 +280,10 @@ def survey_occupations(families: pd.DataFrame, crosswalks: Crosswalks, communes:
 _CARRIED = ["projects", "projects_low", "projects_high", *PARTS, "n"]
 
 
-def _within(families: pd.DataFrame, communes: pd.DataFrame) -> pd.DataFrame:
-    """Keep the cells that hold communes of the Region: national files hold its neighbours too. Same row."""
+def lies_within(families: pd.DataFrame, communes: pd.DataFrame) -> pd.Series[bool]:
+    """Say of each row whether its cell holds communes of the Region: national files hold its neighbours too."""
     ours = pd.MultiIndex.from_frame(communes[CELL].drop_duplicates())
-    kept: pd.DataFrame = families[pd.MultiIndex.from_frame(families[CELL]).isin(ours)]
-    return kept
+    return pd.Series(pd.MultiIndex.from_frame(families[CELL]).isin(ours), index=families.index)
 
 
 def survey_error(families: pd.DataFrame, crosswalks: Crosswalks) -> pd.DataFrame:

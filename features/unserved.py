@@ -73,7 +73,7 @@ def people_without_session(looked: pd.DataFrame, smallest: int, params: Unserved
     served = kept["people"] - kept["without"]
     each = [round_along(counts, kept[["territory", "public"]], params.rounding) for counts in (kept["without"], served)]
     told = kept[CELL].assign(people=(each[0] + each[1]).astype("int64"), without_session=each[0].astype("int64"))
-    return told[told["people"] > 0].sort_values(CELL, ignore_index=True)
+    return told[told["people"] >= smallest].sort_values(CELL, ignore_index=True)
 
 
 def _main_sector(links: pd.DataFrame) -> pd.Series[str]:

@@ -126,6 +126,6 @@ def published(inputs: Inputs, common: Path) -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
-def features(inputs: Inputs) -> Features:
+def features(inputs: Inputs, common: Path) -> Features:
     """What is known of the tiny region; nobody changes it."""
-    return build_features(inputs.tables, inputs.as_of, inputs.params.features)
+    return made_once(common / "features", lambda _: build_features(inputs.tables, inputs.as_of, inputs.params.features))

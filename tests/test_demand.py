@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -13,7 +14,7 @@ from pandas.testing import assert_frame_equal
 
 from features import facts
 from features.border import border_shares, observe_border, spread_border
-from features.demand import DemandParams, add_need, count_repeats, fill_months, observe_offers
+from features.demand import DemandParams, add_need, count_repeats, estimate_coverage, fill_months, observe_offers
 from features.hires import HireParams, count_hires
 from features.lazy import ask, lazy
 from features.reliability import GRADES, ReliabilityParams, grade_cells, last_error
@@ -143,7 +144,7 @@ def test_what_offers_say_is_counted_over_those_that_say_it() -> None:
 def test_time_on_line_runs_from_the_first_publication_to_the_last_update() -> None:
     versions = [{"offer": "a", "known_from": DAYS[0]}, {"offer": "a", "created": DAYS[9], "known_from": DAYS[20]}]
     told = observed(offers_of([*versions, {"offer": "b"}])).iloc[0]
-    assert told[["vacancies", "updated", "days_on_line", "period"]].tolist() == [2, 1, 20, "2025-01"]
+    assert told[["vacancies", "days_on_line", "period"]].tolist() == [2, 20, "2025-01"]
 
 
 def test_offers_published_again_are_told_from_chance() -> None:
@@ -250,3 +251,51 @@ def test_a_grade_says_why_it_was_lowered(inputs: Inputs) -> None:
 def test_the_error_of_last_year_is_that_of_the_last_value() -> None:
     told = last_error(pd.Series([10.0, 0.0, 5.0, 0.0]), pd.Series([10.0, 4.0, 10.0, 0.0]))
     assert told.fillna(-1).tolist() == [0.0, 1.0, 0.5, -1.0]
+
+
+def test_more_vacancies_never_lower_the_need_of_their_occupation_or_of_their_territory() -> None:
+    lasting = pd.Series({"BE4441": 300.0})
+    months = [{"created": day, "known_from": day} for day in DAYS[100:400:30]]
+    rows = [{**row, "occupation": code} for row in months for code in ("A1101", "K2204") for _ in range(4)]
+    needs = []
+    for added in (0, 1, 5, 40, 400):
+        more = [{**months[-1], "occupation": "A1101"}] * added
+        offers = lazy(offers_of([*rows, *more]))
+        seen = observe_offers(offers, facts.communes(), AS_OF, DemandParams())
+        panel = fill_months(seen, spread_border(observe_border(offers, AS_OF, DemandParams()), NOWHERE), AS_OF)
+        need = add_need(panel, estimate_coverage(panel, lasting, DemandParams()), DemandParams())
+        needs.append((need["need"].sum(), need.loc[need["occupation"] == "A1101", "need"].sum()))
+    assert (np.diff(np.array(needs), axis=0) >= -1e-9).all()
+    assert needs[-1][1] > needs[0][1]
+
+
+NOWHERE = border_shares(facts.communes(), facts.borders(), DemandParams())
+
+
+@pytest.mark.parametrize("contract", [None, "", "CDI", "CDD", "LIB", "XYZ"])
+@pytest.mark.parametrize("months", [None, 2.0, 12.0])
+def test_every_position_is_lasting_seasonal_or_short_whatever_the_contract(contract, months) -> None:
+    told = observed(offers_of([{"contract": contract, "contract_months": months, "positions": 3}, {"positions": 2}]))
+    assert told[COUNTS].to_numpy().sum() == 5
+
+
+def test_versions_that_do_not_say_when_they_end_are_told_apart_all_the_same(inputs: Inputs) -> None:
+    table = inputs.tables.offers.to_table()
+    told = observe_offers(ds.dataset(table.drop_columns(["superseded"])), facts.communes(), AS_OF, DemandParams())
+    assert_frame_equal(told, observed(table.to_pandas()))
+
+
+def test_offers_of_a_few_months_are_held_against_as_many_months_of_projects() -> None:
+    months = pd.period_range("2025-04", "2026-03", freq="M").astype(str)
+    steady = pd.DataFrame({"territory": "BE4441", "period": months, "positions": 10.0})
+    lasting = pd.Series({"BE4441": 240.0})
+    whole, quarter = (estimate_coverage(rows, lasting, DemandParams())["coverage"].item() for rows in (steady, steady.tail(3)))
+    assert whole == quarter == 0.5
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_threads_of_the_engine_change_no_byte(monkeypatch, inputs: Inputs, threads: int) -> None:
+    whole = observed(inputs.tables.offers.to_table().to_pandas())
+    connect = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", lambda: connect(config={"threads": threads}))
+    assert_frame_equal(observe_offers(inputs.tables.offers, facts.communes(), AS_OF, DemandParams()), whole)

@@ -158,9 +158,19 @@ def test_where_nothing_was_seen_half_an_observation_is_put_in():
     assert row["sign"] == -1
 
 
-def test_without_the_usual_anchor_the_source_with_most_cells_is_one():
-    compared = compare_sources(exact().query("source != 'vacancies'").iloc[1:], PARAMS)
-    assert compared.groupby("source")["scale"].first().to_dict() == pytest.approx({"hires": 1.0, "bmo": 7.0})
+def test_without_the_usual_anchor_the_survey_is_one_and_without_both_the_source_with_most_cells():
+    compared = compare_sources(exact().query("source != 'vacancies'"), PARAMS)
+    assert compared.groupby("source")["scale"].first().to_dict() == pytest.approx({"hires": 1 / 7, "bmo": 1.0})
+    others = exact().query("source != 'vacancies'").replace({"source": {"bmo": "studies"}})
+    compared = compare_sources(others[others["source"] != "hires"].iloc[1:], PARAMS)
+    assert compared.groupby("source")["scale"].first().to_dict() == pytest.approx({"studies": 1.0})
+
+
+def test_an_anchor_of_a_few_cells_does_not_silence_the_others():
+    few = exact().query("source != 'vacancies'")
+    few = pd.concat([few, exact().query("source == 'vacancies'").head(2)], ignore_index=True)
+    compared = compare_sources(few, PARAMS)
+    assert compared.loc[compared["source"] != "vacancies", "weight"].min() > 0
 
 
 @pytest.mark.parametrize("odd", list(SCALES))

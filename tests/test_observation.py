@@ -13,6 +13,7 @@ from features.build import Features, build_features
 from features.contracts import Contract
 from features.disagreement import CELL
 from features.lazy import empty_dataset, lazy
+from features.observation import look_around
 from features.reliability import GRADES
 from features.sources.offers import date_versions
 from features.tables import CONTRACT, OFFERS, Tables
@@ -41,7 +42,8 @@ def with_the_future(contract: Contract, rows: pd.DataFrame) -> pd.DataFrame:
     """Add rows that become known later, of other persons and other lots too. One row more per row, up to a hundred."""
     if not contract.known_from or rows.empty:
         return rows
-    later = rows.tail(100).assign(**{contract.known_from: LATER})
+    others = {name: rows[name].tail(100) + "x" for name in ("person", "lot", "session", "offer") if name in contract.names}
+    later = rows.tail(100).assign(**others, **{contract.known_from: LATER})
     return pd.concat([rows, later], ignore_index=True)
 
 
@@ -99,10 +101,27 @@ def test_figures_lie_within_their_bounds(features: Features) -> None:
         assert ((known[low] <= known[value] + 1e-9) & (known[value] <= known[high] + 1e-9)).all(), value
     for share in ("durable", "beginner", "low_level", "solvable", "disagreement", "difficulty", "secret_share"):
         assert cells[share].dropna().between(0, 1 + 1e-9).all(), share
-    for measure in ("positions", "projects", "supply"):
-        assert (cells[f"{measure}_reach"] >= cells[measure].fillna(0.0) - 1e-9).all()
+    assert cells["repeated"].dropna().between(0, 1).all()
     assert set(cells["grade"]) <= set(GRADES)
     assert (cells["wage_eur"].dropna() >= 12).all()
+
+
+def test_neighbours_add_to_what_a_territory_has_on_both_sides_of_the_border(features: Features) -> None:
+    reach, cells = features.reach, features.cells
+    for measure in ("positions", "projects", "supply"):
+        assert reach[measure].sum() == pytest.approx(cells[measure].sum(), rel=1e-12)
+        assert (reach[f"{measure}_reach"] >= reach[measure] - 1e-9).all()
+    asked = cells[["territory", "occupation"]].drop_duplicates()
+    assert len(reach) > len(asked[asked["occupation"].isin(reach["occupation"])]) or len(reach) >= len(asked)
+    beyond = pd.DataFrame({"territory": ["BE2733"], "department": ["D25"], "occupation": ["A1101"], "projects": [1000.0]})
+    near = pd.DataFrame({"territory": ["BE4448", "BE4441"], "neighbour": "BE2733", "km": 20.0, "weight": [0.5, 0.1]})
+    travel = pd.concat([features.travel, near], ignore_index=True)
+    more = look_around(cells, beyond, travel).set_index(["territory", "occupation"])["projects_reach"]
+    before = reach.set_index(["territory", "occupation"])["projects_reach"]
+    grown = more.sub(before, fill_value=0.0)
+    assert grown[("BE4441", "A1101")] == pytest.approx(100)
+    nearer = 500 if "BE4448" in set(cells["territory"]) else 0
+    assert grown.sum() == pytest.approx(100 + nearer)
 
 
 def test_with_the_survey_certifications_and_purchases_alone_the_frame_still_stands(alone: Features, features: Features) -> None:

@@ -420,15 +420,16 @@ def test_people_without_a_known_home_are_said(ran: Home, tmp_path: Path) -> None
     assert digest.loc[digest["message"].str.contains("commune inconnue"), "figure"].tolist() == [30.0]
 
 
-UNDRAWN = ("tension", "market", "insertion", "territories")  # empty in the simulated region
+OBSERVERS = ("tension", "market", "insertion", "projections", "signals", "certifications", "skills", "occupation_skills")
+COUNTED = [name for name in CONTRACT if name not in ("offers", "territories", *OBSERVERS)]
 
 
-@pytest.mark.parametrize("name", [name for name in CONTRACT if name not in ("offers", *UNDRAWN)])
-def test_a_run_stands_without_any_one_source_but_the_vacancies(few: Inputs, name: str) -> None:
-    without = replace(few.tables, **{name: CONTRACT[name].empty()})
+@pytest.mark.parametrize("names", [*((name,) for name in COUNTED), OBSERVERS[::2], OBSERVERS[1::2]], ids="+".join)
+def test_a_run_stands_without_some_sources_but_the_vacancies(few: Inputs, names: tuple[str, ...]) -> None:
+    without = replace(few.tables, **{name: CONTRACT[name].empty() for name in names})
     told = compute(gather(without, few.as_of, few.params, Door({}, simulated=True)))
     assert len(told["forecasts"])
-    assert (told["lots"]["cost_cents"].sum() > 0) == (name not in ("trainings", "employment", "purchases"))
+    assert (told["lots"]["cost_cents"].sum() > 0) == (not {*names} & {"trainings", "employment", "purchases"})
 
 
 @pytest.mark.parametrize("day", ["2025-12-31", "2024-06-30"])

@@ -10,8 +10,6 @@ import pandas as pd
 import pyarrow.dataset as ds
 import pytest
 from homes import AS_OF as DAY
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from features import facts
 from features.contracts import GradeLimits
@@ -27,7 +25,6 @@ from features.skills import (
     missing_skills,
     named_skills,
     offered_certifications,
-    skill_shares,
 )
 from features.sources import SOURCES, files_of
 from features.sources.offers import date_versions
@@ -189,7 +186,6 @@ def test_one_more_offer_lowers_nothing(offers: pd.DataFrame, counts: pd.DataFram
 def test_no_offer_gives_no_row_and_every_column() -> None:
     counts = count_skills(empty_dataset(OFFERS), facts.communes(), AS_OF, PARAMS, DEMAND)
     assert (len(counts), list(counts)) == (0, [*KEY, *MEASURES])
-    assert skill_shares(counts, PARAMS, LIMITS).empty
 
 
 def test_a_dataset_of_files_is_counted_like_rows_at_hand(offers: pd.DataFrame, counts: pd.DataFrame, tmp_path: Path) -> None:
@@ -201,41 +197,6 @@ def test_a_dataset_of_files_is_counted_like_rows_at_hand(offers: pd.DataFrame, c
 
 
 # Shares -----------------------------------------------------------------------------------------------------------------
-
-
-def shares_of(local: int, offers: int) -> pd.Series:
-    """The share of a skill that ``local`` of so many offers ask in one bassin, and 30 of 100 in another."""
-    cells = [("BE4441", ANY, offers), ("BE4441", "1", local), ("BE4444", ANY, 100), ("BE4444", "1", 30)]
-    table = pd.DataFrame(cells, columns=["territory", "skill", "offers"])
-    table = table.assign(department="D67", occupation="A1101", year=0, positions=table["offers"]).astype({"offers": "float64"})
-    return skill_shares(table, PARAMS, LIMITS).set_index("territory")["value"]
-
-
-@settings(deadline=None, max_examples=20)
-@given(st.integers(1, 500), st.integers(0, 500))
-def test_a_share_lies_between_the_place_and_the_region(offers: int, asking: int) -> None:
-    local = min(asking, offers) / offers
-    shares = shares_of(min(asking, offers), offers)
-    ends = sorted((local, shares["R44"]))
-    assert ends[0] - 1e-12 <= shares["BE4441"] <= ends[1] + 1e-12
-
-
-def test_a_share_moves_to_the_place_as_offers_grow() -> None:
-    far = [abs(shares_of(n // 2, n)["BE4441"] - 0.5) for n in (4, 40, 400)]
-    assert far[0] > far[1] > far[2]
-
-
-def test_shares_of_steady_skills_are_those_of_the_truth(tables: Tables, counts: pd.DataFrame) -> None:
-    shares = skill_shares(counts, PARAMS, LIMITS)
-    steady = tables["fates"].query("fate == 'steady'")
-    both = shares[shares["territory"] == "R44"].merge(steady, on=["occupation", "skill"], how="inner", validate="one_to_one")
-    assert len(both) > 100
-    assert both["usual"].between(both["low"], both["high"]).mean() == pytest.approx(0.8, abs=0.12)
-    assert (both["borrowed"] == 0).all()
-    assert (shares.loc[shares["territory"] != "R44", "borrowed"] > 0).all()
-
-
-# What certifications name -----------------------------------------------------------------------------------------------
 
 
 def test_what_is_missing_emerges_or_belongs_to_an_occupation_that_nothing_offered_leads_to(

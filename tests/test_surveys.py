@@ -16,7 +16,15 @@ from features import facts
 from features.crosswalks import build_crosswalks
 from features.sources.bmo import read_bmo
 from features.sources.publication import PublicationParams
-from features.surveys import COUNTS, SurveyParams, estimate_families, lasting_projects, survey_error, survey_occupations
+from features.surveys import (
+    COUNTS,
+    SurveyParams,
+    estimate_families,
+    lasting_projects,
+    lies_within,
+    survey_error,
+    survey_occupations,
+)
 from features.tables import BMO, OVERRIDES
 from needs.twin.market import Market, draw_market
 from needs.twin.scales import SCALES
@@ -173,7 +181,7 @@ def test_no_project_is_lost_on_the_way_to_occupations():
     rows = made([(3, 1, 1), (12, 6, 0), (80, 40, 20), (7, 2, 2)] * 6)
     rows.loc[0, "family"] = "Z9X99"
     told = estimate_families(survey(rows), PARAMS)
-    done = survey_occupations(told, CROSSWALKS, HERE)
+    done = survey_occupations(told, CROSSWALKS)
     assert done.occupations["projects"].sum() + done.unmapped["projects"].sum() == pytest.approx(
         told["projects"].sum(), rel=1e-9
     )
@@ -191,15 +199,18 @@ def test_no_project_is_lost_on_the_way_to_occupations():
 def test_cells_beyond_the_region_change_nothing_in_it():
     told = estimate_families(survey(made([(30, 9, 9)] * 12)), PARAMS)
     neighbours = told.assign(territory="BE2701", department="D21")
-    both = survey_occupations(pd.concat([told, neighbours], ignore_index=True), CROSSWALKS, HERE)
-    assert_frame_equal(both.occupations, survey_occupations(told, CROSSWALKS, HERE).occupations)
+    both = pd.concat([neighbours, told], ignore_index=True)
+    here = lies_within(both, HERE)
+    assert (len(here), here.sum()) == (24, 12)
+    own = survey_occupations(both[here], CROSSWALKS).occupations
+    assert_frame_equal(own, survey_occupations(told, CROSSWALKS).occupations)
 
 
 def test_a_territory_alone_has_the_occupations_it_has_in_the_whole():
     told = estimate_families(survey(asked(2025).head(1000)), PARAMS)
     place = told["territory"].mode()[0]
-    alone = survey_occupations(told[told["territory"] == place], CROSSWALKS, HERE).occupations
-    every = survey_occupations(told, CROSSWALKS, HERE).occupations
+    alone = survey_occupations(told[told["territory"] == place], CROSSWALKS).occupations
+    every = survey_occupations(told, CROSSWALKS).occupations
     whole = every[every["territory"] == place].reset_index(drop=True)
     assert_frame_equal(alone, whole)
 
@@ -229,7 +240,7 @@ def test_without_a_survey_there_is_nothing_and_every_column_is_typed():
     nothing, something = (estimate_families(rows, PARAMS) for rows in (BMO.empty(), survey(made([(30, 9, 9), (3, 1, 1)]))))
     assert nothing.empty
     assert nothing.dtypes.equals(something.dtypes)
-    empty, full = (survey_occupations(each, CROSSWALKS, HERE) for each in (nothing, something))
+    empty, full = (survey_occupations(each, CROSSWALKS) for each in (nothing, something))
     assert empty.occupations.empty
     assert empty.occupations.dtypes.equals(full.occupations.dtypes)
     assert lasting_projects(nothing).empty

@@ -77,6 +77,8 @@ def _sources(digested: Digested) -> Iterator[Line]:
         yield "info", "sources.border", {"count": count}, count
     if count := _unused(digested.known):
         yield "warning", "sources.unused", {"source": "overrides", "count": count}, count
+    if count := int(digested.features.seen.unplaced_signals["signals"].sum()):
+        yield "warning", "sources.unplaced_signals", {"count": count}, count
     if count := len(digested.features.crosswalks.corrections):
         yield "info", "sources.corrections", {"count": count}, count
     yield from _unmapped(digested.features.unmapped)

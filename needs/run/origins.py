@@ -225,8 +225,9 @@ def _sessions(ground: Ground, cell: Cell) -> pd.DataFrame:
     known = ground.known.purchases
     lots = known[known["formacode"].str[:3] == cell.sector]
     lots = lots[lots["exit_level"] == int(cell.level)] if cell.level else lots
-    ahead = _among("lot", lots["lot"]) & (pc.field("ends") > _day(cell.as_of))
-    return ground.find("sessions", ["lot", "ends", *_PLACED], ahead & _in_cell(cell))
+    over = pc.coalesce(pc.field("ends"), pc.field("starts"))
+    ahead = _among("lot", lots["lot"]) & (over > _day(cell.as_of))
+    return ground.find("sessions", ["lot", "ends", "starts", *_PLACED], ahead & _in_cell(cell))
 
 
 def _diplomas(ground: Ground, cell: Cell) -> pd.DataFrame:

@@ -88,11 +88,13 @@ def _tension(cell: Cell, tension: pd.DataFrame, needs: pd.DataFrame) -> Iterator
     """Trace the tension, and the six causes that the Dares gives for it: means over the need."""
     both = tension.merge(needs, on=_CELL, how="inner", validate="one_to_one")
     parts = cell.average(both, "tension_level", "need")
-    causes = {cause: cell.average(both, cause, "need")["value"].sum() for cause in CAUSES}
+    causes = {cause: cell.average(both, cause, "need")["value"].sum(min_count=1) for cause in CAUSES}
     if len(parts):
         own = cell.within(both)
         grains = own.loc[own["occupation"].isin(parts["code"]), "tension_level_grain"].dropna()
-        said = {**causes, "grains": ", ".join(sorted(set(grains)))}
+        of_causes = own.loc[own["occupation"].isin(parts["code"]), "grain"].dropna()
+        told = {"grains": ", ".join(sorted(set(grains))), "cause_grains": ", ".join(sorted(set(of_causes)))}
+        said = {**causes, **told}
         yield Figure("tension", float(parts["value"].sum()), parts=parts, said=said, rows=("tension", "market"))
 
 
@@ -141,7 +143,7 @@ def trace_people(cell: Cell, features: Features) -> Iterator[Figure]:
     if not cell.tells_bassins:
         return
     if cell.territory != REGION and len(cell.within(features.jobseekers)):
-        yield _sum(cell, "supply_reach", features.cells.drop_duplicates(["territory", "occupation"]))
+        yield _sum(cell, "supply_reach", features.reach)
     own = cell.within(features.unserved)
     told = own[(own["sector"] == cell.sector) & (own["public"] == "tout_public")]
     if len(told):

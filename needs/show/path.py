@@ -210,9 +210,12 @@ class _Page:
         for source, files in by_file(found).groupby("source", sort=False):
             people = source in _OF_PEOPLE
             rows = int(files["rows"].sum())
+            if people:  # in the same steps wherever they are told, so that no difference tells of a person
+                rows = self.smallest * round(rows / self.smallest)
             days = self._days(pd.concat([files["since"], files["until"]]), people=people)
             few = people and rows < self.smallest
             told = self.say("path.few_rows", count=self.smallest) if few else self._rows(rows)
+            told = self.say("path.about", rows=told) if people and not few else told
             yield "  " + self.say("path.source", source=source, rows=told, days=days)
             if not people and (files["file"] != "").all():
                 yield from self._counted(files)
