@@ -80,19 +80,21 @@ def _reason(communes: pd.Series[str], contract: Contract) -> pd.Series[str]:
 
 
 def great_circle_km(left: pd.DataFrame, right: pd.DataFrame) -> NDArray[np.float64]:
-    """Measure how far places are from others, by ``latitude`` and ``longitude``: a row per place of ``left``, in kilometres.
-
-    The angle between two places is the arc of the product of their unit vectors: exact to a metre, and quick.
-    """
-    # written out, since the library of matrices may round a sum otherwise when rows stand in another order
-    product = np.zeros((len(left), len(right)))
-    for here, there in zip(_unit_vectors(left), _unit_vectors(right), strict=True):
-        product += np.multiply.outer(here, there)
-    angles: NDArray[np.float64] = np.arccos(np.clip(product, -1.0, 1.0))
-    return angles * EARTH_KM
+    """Measure how far places are from others, by ``latitude`` and ``longitude``: a row per place of ``left``, in kilometres."""
+    return arcs_km(unit_vectors(left), unit_vectors(right))
 
 
-def _unit_vectors(places: pd.DataFrame) -> NDArray[np.float64]:
+def unit_vectors(places: pd.DataFrame) -> NDArray[np.float64]:
     """Give the place of each row on a sphere of radius one: three coordinates, a column per place."""
     latitude, longitude = np.radians(places[["latitude", "longitude"]].to_numpy(dtype="float64")).T
     return np.stack([np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)])
+
+
+def arcs_km(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Measure the arcs between unit vectors, in kilometres: exact to a metre."""
+    # written out, since the library of matrices may round a sum otherwise when rows stand in another order
+    product = np.zeros((left.shape[1], right.shape[1]))
+    for here, there in zip(left, right, strict=True):
+        product += np.multiply.outer(here, there)
+    angles: NDArray[np.float64] = np.arccos(np.clip(product, -1.0, 1.0))
+    return angles * EARTH_KM

@@ -7,13 +7,15 @@ communes: the distance of the two centres of gravity would be 7 % short between 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from features import facts
 from features.params import Section, param
-from features.places import great_circle_km
+from features.places import arcs_km, great_circle_km, unit_vectors
 
 _PLACE = ["territory", "latitude", "longitude", "population"]
 
@@ -36,7 +38,7 @@ def travel_weights(communes: pd.DataFrame, cells: pd.DataFrame, params: ReachPar
     homes = pd.concat([communes[_PLACE].assign(approximate=False), _outside(communes, cells)], ignore_index=True)
     homes = homes.assign(population=homes["population"].clip(lower=1.0)).sort_values(_PLACE, ignore_index=True)
     pairs = _near(homes, params.reach_km)
-    lived_in = {str(name): rows for name, rows in homes.groupby("territory")}
+    lived_in = {str(name): _people(rows) for name, rows in homes.groupby("territory")}
     kilometres = [_mean_km(lived_in[here], lived_in[there]) for here, there in pairs]
     rough = homes.groupby("territory")["approximate"].any()
     half = pd.DataFrame(pairs, columns=["territory", "neighbour"], dtype="str").assign(km=np.array(kilometres, dtype="float64"))
@@ -72,13 +74,23 @@ def _near(homes: pd.DataFrame, reach_km: float) -> list[tuple[str, str]]:
     return sorted([(str(name), str(name)) for name in centres.index] + [(names[i], names[j]) for i, j in near.tolist()])
 
 
-def _mean_km(here: pd.DataFrame, there: pd.DataFrame) -> float:
+class _People(NamedTuple):
+    """Where the people of a territory live: a unit vector and a share for each commune."""
+
+    places: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+
+def _people(homes: pd.DataFrame) -> _People:
+    people = homes["population"].to_numpy(dtype="float64")
+    return _People(unit_vectors(homes), people / people.sum())
+
+
+def _mean_km(here: _People, there: _People) -> float:
     """Give the distance between somebody here and somebody there, on average, in kilometres."""
-    if here["latitude"].isna().any() or there["latitude"].isna().any():
+    if np.isnan(here.places).any() or np.isnan(there.places).any():
         return 0.0
-    people = [places["population"].to_numpy(dtype="float64") for places in (here, there)]
-    weight = np.outer(people[0] / people[0].sum(), people[1] / people[1].sum())
-    return float((great_circle_km(here, there) * weight).sum())
+    return float((arcs_km(here.places, there.places) * np.outer(here.share, there.share)).sum())
 
 
 def within_reach(cells: pd.DataFrame, weights: pd.DataFrame, measures: list[str]) -> pd.DataFrame:
