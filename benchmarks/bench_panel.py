@@ -1,7 +1,8 @@
 """Twenty million offers over six years, from Parquet by département to monthly panels, beside the same sums written in SQL.
 
 The peer reads the files and adds up the same columns by territory, département, occupation and month; it neither shares offers
-without a bassin over the Region, nor orders its rows, nor spells their months. The offers are made up.
+without a bassin over the Region, nor orders its rows, nor spells their months; of skills it does not count the offers of a
+cell, whatever they ask, beside them. The offers are made up.
 """
 
 from __future__ import annotations
@@ -144,6 +145,7 @@ COUNTS = {
 
 
 if __name__ == "__main__":
+    facts.communes()  # builders are given the communes; they do not read them
     started = perf_counter()
     COUNTS[sys.argv[1]](Path(sys.argv[2]))
     print(perf_counter() - started)

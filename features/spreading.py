@@ -149,7 +149,10 @@ def _rows(filled: _Filled, keys: dict[str, list[str]]) -> pd.DataFrame:
         at, code = np.divmod(at, max(len(values), 1))
         columns[name] = _spelt(values, code)
     texts = to_frame(pa.table({name: columns[name] for name in (*CELL, *keys)}))
-    return pd.concat([texts, pd.DataFrame(filled.sums.T, columns=filled.measures)], axis="columns")
+    frame = pd.DataFrame(filled.sums.T, columns=filled.measures, copy=False)
+    for number, name in enumerate(texts):
+        frame.insert(number, str(name), texts[name])
+    return frame
 
 
 def _spelt(values: list[str], codes: _Positions) -> pa.Array:
