@@ -150,8 +150,8 @@ def _rows(filled: _Filled, keys: dict[str, list[str]]) -> pd.DataFrame:
         columns[name] = _spelt(values, code)
     texts = to_frame(pa.table({name: columns[name] for name in (*CELL, *keys)}))
     frame = pd.DataFrame(filled.sums.T, columns=filled.measures, copy=False)
-    for number, name in enumerate(texts):
-        frame.insert(number, str(name), texts[name])
+    for number, text in enumerate(texts):
+        frame.insert(number, str(text), texts[text])
     return frame
 
 
