@@ -32,7 +32,7 @@ WORLDS = ("calm", "crisis")
 FATES = {"emerging": "emerging", "dying": "declining", "vanishing": "declining", "steady": "steady"}
 MOVING = ("emerging", "declining")
 PARAMS = NoveltyParams()
-CHANCE, PLACEBO_CHANCE = 1.5, 1.2  # what a rate may be above the one set: that of some hundred codes, or of 20,000 placebos
+CHANCE, PLACEBO_CHANCE = 1.5, 1.1  # what a rate may be above the one set: that of some hundred codes, or of 20,000 placebos
 
 
 def measure() -> Iterator[Figure]:

@@ -420,13 +420,9 @@ def test_people_without_a_known_home_are_said(ran: Home, tmp_path: Path) -> None
     assert digest.loc[digest["message"].str.contains("commune inconnue"), "figure"].tolist() == [30.0]
 
 
-OBSERVERS = ("tension", "market", "insertion", "projections", "signals", "certifications", "skills", "occupation_skills")
-COUNTED = [name for name in CONTRACT if name not in ("offers", "territories", *OBSERVERS)]
-
-
-@pytest.mark.parametrize("name", COUNTED)
-def test_a_run_stands_without_those_who_observe_and_without_any_one_source_more(few: Inputs, name: str) -> None:
-    without = replace(few.tables, **{gone: CONTRACT[gone].empty() for gone in (*OBSERVERS, name)})
+@pytest.mark.parametrize("name", [name for name in CONTRACT if name not in ("offers", "territories")])
+def test_a_run_stands_without_any_one_source_but_the_vacancies(few: Inputs, name: str) -> None:
+    without = replace(few.tables, **{name: CONTRACT[name].empty()})
     told = compute(gather(without, few.as_of, few.params, Door({}, simulated=True)))
     assert len(told["forecasts"])
     assert (told["lots"]["cost_cents"].sum() > 0) == (name not in ("trainings", "employment", "purchases"))
