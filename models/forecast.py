@@ -1,96 +1,210 @@
-"""What will be asked for: the seasonal naive forecast, with an interval measured on its own past errors.
+"""What will be asked for: forecasts of many series at once, each with what may come instead.
 
-It is the floor that every later forecaster must beat, and the default weight of any combination.
+:class:`NeedForecaster` mixes members by how they told the past; the baselines beside it are single members. All of them
+learn their interval from their own past errors, in the same way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Self
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from scipy.stats import norm
 from sklearn.base import BaseEstimator
 
-SERIES = ["territory", "occupation"]
-YEAR = 12
-FIRST_MONTH = "1970-01"  # where an empty panel is taken to end: it forecasts no series
-Z_80 = float(norm.ppf(0.9))
+from features.vocabulary import InputError
+from models.boosting import boosting
+from models.combine import Mixed, bucket_of, combine, look_back
+from models.counts import Spread, fit_spread
+from models.growth import relative
+from models.members import Member, Past, borrowed, growing, last_value, pooled, seasonal_naive, smoothing, year_mean
+from models.nowcast import complete
+from models.panel import SERIES, Numbers, Panel, to_panel
+
+INTERVAL = (0.1, 0.9)
+JUDGED = 10_000  # values of one origin that the interval is learned from
+HELPED = 0.998  # share of the error that must remain, at most, for a regressor to be kept
+TRIED = 2  # origins at which regressors are tried
 
 
-class LastValue(BaseEstimator):
-    """Tomorrow is as the last month was. No interval: it is only the yardstick of :class:`SeasonalNaive`."""
+class PanelForecaster(BaseEstimator):
+    """What every forecaster here does: read a long frame, tell the periods ahead and how far it may be wrong."""
 
-    def fit(self, frame: pd.DataFrame) -> LastValue:
-        """Learn the last value of each series. Reads one row per territory, occupation, period."""
-        self.last_ = str(frame["period"].max())
-        self.values_ = frame[frame["period"] == self.last_][[*SERIES, "value"]]
+    def fit(self, frame: pd.DataFrame) -> Self:
+        """Read one row per territory, occupation, period: value, regressors (other numbers), groups (other texts)."""
+        self.panel_ = to_panel(frame)
+        self.horizon_ = 0
         return self
 
-    def predict(self, horizon: int) -> pd.DataFrame:
-        """Repeat it. One row per territory, occupation, period."""
-        months = pd.DataFrame({"period": _months_after(self.last_, horizon)})
-        return self.values_.merge(months, how="cross").sort_values([*SERIES, "period"], ignore_index=True)
+    def predict(self, horizon: int, quantiles: Sequence[float] = ()) -> pd.DataFrame:
+        """Tell ``horizon`` periods. One row per territory, occupation, period: value, low, high (80 %), and q… as asked.
+
+        ``value`` is a mean, so that sums are means too; where counts are so rare that nine in ten are zero, it is ``high``.
+        """
+        if horizon < 1 or not all(0 < level < 1 for level in quantiles):
+            raise InputError("A forecast tells one period or more; quantiles lie between 0 and 1.")
+        self._learn(horizon)
+        values = self.mixed_.values
+        low, high, *asked = (self._quantiles(values, level) for level in (*INTERVAL, *quantiles))
+        told = {"value": values, "low": np.minimum(low, values), "high": np.maximum(high, values)}
+        told |= {f"q{100 * level:g}": matrix for level, matrix in zip(quantiles, asked, strict=True)}
+        return self.panel_.to_long(told, self.panel_.ahead(horizon))
+
+    def probability(self, actual: pd.DataFrame) -> pd.DataFrame:
+        """Say how probable what came was, after :meth:`predict`. Same rows: ``below`` P(Y < value), ``upto`` P(Y ≤ value).
+
+        A series nobody had seen was told at zero: ``below`` is then 1 unless it stayed there.
+        """
+        ahead = self.panel_.ahead(self.horizon_)
+        rows = pd.MultiIndex.from_frame(self.panel_.series).get_indexer(pd.MultiIndex.from_frame(actual[SERIES]))
+        steps = pd.Index(self.panel_.names(ahead)).get_indexer(pd.Index(actual["period"]))
+        came = actual["value"].to_numpy(dtype="float64")
+        below, upto = (came > 0).astype("float64"), np.ones(len(came))
+        part = bucket_of(self.horizon_)[steps]
+        for bucket, spread in enumerate(self.spreads_):
+            held = (rows >= 0) & (steps >= 0) & (part == bucket)
+            mean = self.mixed_.values[rows[held], steps[held]]
+            below[held], upto[held] = spread.below(came[held], mean), spread.upto(came[held], mean)
+        return pd.DataFrame({"below": below, "upto": upto}, index=actual.index)
+
+    def borrowed(self) -> pd.DataFrame:
+        """Say which share of each forecast rests on other series, after :meth:`predict`. One row per territory, occupation."""
+        own = np.mean([mine.get("pooled", 0.0) for mine in self.mixed_.weights])
+        return self.panel_.series.assign(borrowed=own * borrowed(Past(self.panel_)))
+
+    def _members(self, past: Past, horizon: int) -> tuple[Past, Mapping[str, Member], int]:
+        """Give what is known, the members, and how many of them, the first, are naive."""
+        raise NotImplementedError
+
+    def _learn(self, horizon: int) -> None:
+        """Learn weights and intervals for a horizon, once."""
+        if self.horizon_ == horizon:
+            return
+        past, members, naive = self._members(Past(self.panel_), horizon)
+        self.mixed_ = combine(past, horizon, members, naive)
+        self.spreads_ = learn_spreads(self.mixed_, self.panel_, horizon)
+        self.weights_ = self.mixed_.weights
+        self.horizon_ = horizon
+
+    def _quantiles(self, values: Numbers, level: float) -> Numbers:
+        part, found = bucket_of(values.shape[1]), np.empty_like(values)
+        for bucket, spread in enumerate(self.spreads_):
+            found[:, part == bucket] = spread.quantile(values[:, part == bucket], level)
+        return found
 
 
-class SeasonalNaive(BaseEstimator):
-    """Each month will be as the same month of the last year observed.
+def learn_spreads(mixed: Mixed, panel: Panel, horizon: int) -> list[Spread]:
+    """Learn the spread of each part of the horizon from what was told of it; no part is surer than a nearer one.
 
-    The 80 % interval is value ± 1.28 · √(φ · level). The level is halfway between the forecast and the monthly mean of the
-    last year, so that a month without a position is not taken for certain. φ = Σ(y_t − y_{t−lag})² ÷ Σ(y_t + y_{t−lag})/2 is
-    the overdispersion of the method's own errors over the last year, measured territory by territory, and apart for the
-    first year ahead and those after (never less).
-    A territory's forecast rests on its own series alone.
+    Of a part so far ahead that nothing told of it has come to pass, the variance grows with its distance.
+    """
+    part, spreads, grain = bucket_of(horizon), list[Spread](), panel.grain
+    for bucket in range(int(part[-1]) + 1):
+        steps = np.flatnonzero(part == bucket)
+        pairs = [_judge(told, panel.values, start, steps) for start, told in mixed.told]
+        told = [pair for pair in pairs if len(pair[0])]
+        if not spreads:
+            spreads.append(fit_spread(told, grain))
+        elif told:
+            spreads.append(fit_spread(told, grain).at_least(spreads[-1]))
+        else:
+            spreads.append(spreads[-1].times((steps.mean() + 1) / (np.flatnonzero(part == bucket - 1).mean() + 1)))
+    return spreads
+
+
+def _judge(told: Numbers, values: Numbers, start: int, steps: npt.NDArray[np.intp]) -> tuple[Numbers, Numbers]:
+    """Pair what was told at an origin with what came, of as many series, evenly, as are needed."""
+    steps = steps[start + steps < values.shape[1]]
+    every = max(1, len(values) * len(steps) // JUDGED)
+    mean, came = told[::every][:, steps].ravel(), values[::every][:, start + steps].ravel()
+    return mean[np.isfinite(came)], came[np.isfinite(came)]
+
+
+class NeedForecaster(PanelForecaster):
+    """Members mixed by how they told the past, the naive forecast unless others told it better.
+
+    ``weights_`` says, for each part of the horizon, which member counts how much; ``regressors_`` which regressors help.
     """
 
-    def fit(self, frame: pd.DataFrame) -> SeasonalNaive:
-        """Learn the last year and the size of past errors. Reads one row per territory, occupation, period.
+    def _members(self, past: Past, horizon: int) -> tuple[Past, Mapping[str, Member], int]:
+        season = past.season
+        self.regressors_ = helpful(past, min(horizon, season))
+        members: dict[str, Member] = {"last_value": last_value}
+        if season > 1:
+            members["seasonal_naive"] = seasonal_naive
+        naive = len(members)
+        members |= {"smoothing": smoothing, "pooled": pooled}
+        spans = sorted({1, max(1, season // 4), max(1, season // 2)})
+        members |= {f"growing_{span}": partial(growing, span=span) for span in spans}
+        if season == 1 or self.regressors_:
+            members["relative"] = relative
+        return _keep(past, self.regressors_), members, naive
 
-        A month of the last year that no file covers is taken for the mean of those that are.
-        """
-        wide = frame.set_index([*SERIES, "period"])["value"].unstack("period").sort_index(axis=1)  # noqa: PD010
-        self.last_ = str(frame["period"].max()) if len(frame) else FIRST_MONTH
-        years = [list(reversed(_months_after(str(pd.Period(self.last_, "M") - YEAR * lag), -YEAR))) for lag in range(3)]
-        now, *before = (wide.reindex(columns=months) for months in years)
-        self.series_ = wide.index
-        self.year_ = now.T.fillna(now.mean(axis=1)).T.fillna(0.0)
-        self.dispersion_ = _dispersions(now, before)
-        return self
-
-    def predict(self, horizon: int) -> pd.DataFrame:
-        """Forecast ``horizon`` months. One row per territory, occupation, period: value, low, high (80 %)."""
-        steps = np.arange(horizon)
-        last_year = self.year_.to_numpy()
-        values = last_year[:, steps % YEAR]
-        level = (values + last_year.mean(axis=1, keepdims=True)) / 2
-        phi = self.dispersion_.loc[self.series_.get_level_values("territory")].to_numpy()
-        half = Z_80 * np.sqrt(phi[:, np.minimum(steps // YEAR, 1)] * level)
-        index = self.series_.repeat(horizon)
-        return pd.DataFrame(
-            {
-                "territory": index.get_level_values("territory"),
-                "occupation": index.get_level_values("occupation"),
-                "period": np.tile(_months_after(self.last_, horizon), len(self.series_)),
-                "value": values.ravel(),
-                "low": np.maximum(values - half, 0.0).ravel(),
-                "high": (values + half).ravel(),
-            }
-        ).astype({"territory": "str", "occupation": "str", "period": "str"})
+    def complete(self) -> pd.DataFrame:
+        """Tell late territories the periods others have. One row per territory, occupation, period: value, low, high (80 %)."""
+        return complete(self.panel_)
 
 
-def _months_after(last: str, count: int) -> list[str]:
-    """List the ``count`` months after ``last``; with a negative count, ``last`` and those before, latest first."""
-    start = pd.Period(last, "M")
-    return [str(start + step) for step in (range(1, count + 1) if count >= 0 else range(0, count, -1))]
+def _keep(past: Past, names: Sequence[str]) -> Past:
+    """Forget the other regressors."""
+    return Past(replace(past.panel, regressors={name: past.panel.regressors[name] for name in names}))
 
 
-def _dispersions(now: pd.DataFrame, before: list[pd.DataFrame]) -> pd.DataFrame:
-    """Measure φ at a lag of one year and of two. One row per territory; a short history gives Poisson counts (1)."""
-    territories = now.index.get_level_values("territory")
-    first, second = (_dispersion(now, earlier, territories) for earlier in before)
-    return pd.DataFrame({"first": first, "later": np.maximum(first, second)})
+def helpful(past: Past, horizon: int) -> list[str]:
+    """List the regressors to keep: at each past origin relative growth is told no worse with them, and better in all."""
+    names = [name for name, numbers in past.panel.regressors.items() if np.isfinite(numbers).any()]
+    losses: dict[str, list[float]] = {name: [] for name in ("", *names)}
+    for start in look_back(past, horizon)[:TRIED] if names else ():
+        came = past.values[:, start : start + horizon]
+        for name, told in losses.items():
+            known = _keep(past, [name] if name else []).until(start)
+            told.append(float(np.nansum(np.abs(came - relative(known, came.shape[1])))))
+    without = np.array(losses[""])
+    gains = {name: without - np.array(losses[name]) for name in names}
+    return [name for name, gain in gains.items() if len(gain) and gain.min() >= 0 and gain.sum() > (1 - HELPED) * without.sum()]
 
 
-def _dispersion(now: pd.DataFrame, before: pd.DataFrame, territories: pd.Index[str]) -> pd.Series[float]:
-    later, earlier = now.to_numpy(), before.to_numpy()
-    squares = pd.Series(np.nansum((later - earlier) ** 2, axis=1), index=territories).groupby(level=0).sum()
-    means = pd.Series(np.nansum((later + earlier) / 2, axis=1), index=territories).groupby(level=0).sum()
-    return (squares / means.where(means > 0)).fillna(1.0).clip(lower=1.0)
+class _Baseline(PanelForecaster):
+    """One member alone."""
+
+    member: Member
+
+    def _members(self, past: Past, horizon: int) -> tuple[Past, Mapping[str, Member], int]:
+        return past, {type(self).__name__: type(self).member}, 1
+
+
+class LastValue(_Baseline):
+    """As the last period known."""
+
+    member = staticmethod(last_value)
+
+
+class SeasonalNaive(_Baseline):
+    """As the same period of the last year."""
+
+    member = staticmethod(seasonal_naive)
+
+
+class LastYearMean(_Baseline):
+    """As the mean of the last year."""
+
+    member = staticmethod(year_mean)
+
+
+class ExponentialSmoothing(_Baseline):
+    """As a mean of the past that forgets; one memory for all series."""
+
+    member = staticmethod(smoothing)
+
+
+class GlobalBoosting(_Baseline):
+    """As trees learn from all series at once."""
+
+    member = staticmethod(boosting)
+
+
+BASELINES = (LastValue, SeasonalNaive, LastYearMean, ExponentialSmoothing, GlobalBoosting)
