@@ -120,6 +120,22 @@ def nightly(
 
 
 @app.command()
+def backtest(
+    ctx: Context,
+    as_of: Annotated[
+        str | None, typer.Option(help="Day up to which all is known; the newest day of the data by default.")
+    ] = None,
+) -> None:
+    """Judge forecasts over past purchases, beside naive ones: scores, a picture and an MLflow run.
+
+    Example: needs backtest --as-of 2026-03-31
+    """
+    from needs.show.judged import tell_backtest
+
+    typer.echo(tell_backtest(ctx.obj.home, ctx.obj.params(), as_of))
+
+
+@app.command()
 def plan(
     ctx: Context,
     territory: Annotated[str | None, typer.Option(help="Only this bassin, like BE4441.")] = None,
