@@ -35,7 +35,7 @@ def boosting(past: Past, horizon: int) -> Numbers:
     trees.fit(np.concatenate(rows), np.concatenate(targets))
     level = _log(values[:, -1], unit)
     grown = [level + trees.predict(_describe(values, step, season, unit)) for step in range(1, horizon + 1)]
-    told: Numbers = np.maximum(np.exp(np.column_stack(grown)) * unit - unit, 0.0)
+    told: Numbers = np.maximum(np.exp(np.column_stack(grown)) - unit, 0.0)
     return told
 
 

@@ -37,7 +37,9 @@ def combine(past: Past, horizon: int, members: Mapping[str, Member], naive: int)
     for steps in buckets:
         judged = [(f[:, steps], past.values[:, start + steps]) for start, f in told if start + steps[-1] < past.periods]
         # Where nothing so far ahead has come to pass yet, the weights of what is nearer stand.
-        weights.append(_learn([_sample(*pair, ROWS // len(judged)) for pair in judged], naive) if judged else weights[-1])
+        weights.append(
+            learn_weights([_sample(*pair, ROWS // len(judged)) for pair in judged], naive) if judged else weights[-1]
+        )
         values[:, steps] = now[:, steps] @ weights[-1]
     mixed = [
         (start, np.hstack([f[:, steps] @ mine for steps, mine in zip(buckets, weights[1:], strict=True)])) for start, f in told
@@ -66,7 +68,7 @@ def _sample(told: Numbers, actual: Numbers, most: int) -> tuple[Numbers, Numbers
     return told[::every], actual[::every]
 
 
-def _learn(judged: Sequence[tuple[Numbers, Numbers]], naive: int) -> Numbers:
+def learn_weights(judged: Sequence[tuple[Numbers, Numbers]], naive: int) -> Numbers:
     """Minimise mean_k (Σ|y − Fw| ÷ Σ|y − n|) + prior ÷ K · mean_k (Σ_t|Σ_i(Fw − n)| ÷ Σ|y − n|) over convex weights w.
 
     n is the naive forecast that told better. The second term is one more origin (times ``PRIOR``) at which it had been

@@ -22,8 +22,9 @@ CLASS = 2_000  # values that a class holds at least
 BINS = 25  # of the mean, of equal shares of √mean, in which squared errors are averaged
 HALVINGS = 35  # of the bracket of a mean: a ten-billionth of it
 CENTRE = 0.8  # what an interval is to hold
-WIDEST = 20.0  # times the variance first fitted, at most; far beyond it, counts are all zero or out of reach
-LATEST = 0.5  # weight of the latest origin beside the median one
+WIDEST = 1e4  # times the variance first fitted, or so many times less
+STEP = 0.5  # of the logarithm of the scale
+LATEST = 0.5  # weight of the latest year beside the median one
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,17 @@ class Spread:
             middle = (low + high) / 2
             above = self.upto(values, middle) >= level
             low, high = np.where(above, middle, low), np.where(above, high, middle)
-        return values[np.minimum(np.searchsorted(low, mean, side="left"), len(values) - 1)]
+        # Between the points of the grid the mean is interpolated: a step there would be wider than the distribution.
+        between = np.ceil(np.interp(mean, low, values) / self.grain - 1e-6) * self.grain
+        found = values[np.minimum(np.searchsorted(low, mean, side="left"), len(values) - 1)]
+        return np.where(found > EXACT * self.grain, between, found)
 
 
 def fit_spread(told: Sequence[tuple[Numbers, Numbers]], grain: float) -> Spread:
-    """Fit the spread to what was told at origins, latest first: (forecasts, what came).
+    """Fit the spread to what was told in years, latest first: (forecasts, what came).
 
     The variance function is fitted to squared errors, then scaled, level by level, so that the interval of four in five holds
-    as many: half as the median origin asks, so that an old crisis does not widen calm years, and half as the latest one
+    as many: half as the median year asks, so that an old crisis does not widen calm years, and half as the latest one
     does, so that a new crisis is not forgotten at once.
     """
     unit = grain or 1.0
@@ -153,11 +157,14 @@ def _scale_at(spread: Spread, mean: Numbers, came: Numbers) -> float:
     def short(log_scale: float) -> float:
         return inside(spread.times(float(np.exp(log_scale))), mean, came) - CENTRE
 
-    ends = -float(np.log(WIDEST)), float(np.log(WIDEST))
-    missed = [short(end) for end in ends]
-    if missed[0] < 0 < missed[1]:
-        return float(brentq(short, *ends, xtol=0.02))
-    return min((0.0, *ends), key=lambda scale: abs(short(scale)))  # no width holds four in five: the nearest
+    # From the width at hand outwards: far too wide a distribution lies at zero, and holds less again.
+    near, missing = 0.0, short(0.0)
+    step = STEP if missing < 0 else -STEP
+    while (there := short(near + step)) * missing > 0:
+        if abs(near) > np.log(WIDEST) or (missing < 0 and there < short(near)):
+            return near if missing < 0 else 0.0  # no width holds so many, or none so few
+        near += step
+    return float(brentq(short, near, near + step, xtol=0.02)) if missing else 0.0
 
 
 def inside(spread: Spread, mean: Numbers, came: Numbers) -> float:

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from features.vocabulary import InputError
 from models.boosting import boosting
@@ -28,6 +30,7 @@ from models.panel import SERIES, Numbers, Panel, to_panel
 INTERVAL = (0.1, 0.9)
 JUDGED = 10_000  # values of one origin that the interval is learned from
 HELPED = 0.998  # share of the error that must remain, at most, for a regressor to be kept
+SURE = 2.0  # standard errors over series by which the error must fall
 TRIED = 2  # origins at which regressors are tried
 
 
@@ -45,6 +48,7 @@ class PanelForecaster(BaseEstimator):
 
         ``value`` is a mean, so that sums are means too; where counts are so rare that nine in ten are zero, it is ``high``.
         """
+        check_is_fitted(self, "panel_")
         if horizon < 1 or not all(0 < level < 1 for level in quantiles):
             raise InputError("A forecast tells one period or more; quantiles lie between 0 and 1.")
         self._learn(horizon)
@@ -59,6 +63,7 @@ class PanelForecaster(BaseEstimator):
 
         A series nobody had seen was told at zero: ``below`` is then 1 unless it stayed there.
         """
+        check_is_fitted(self, "mixed_")
         ahead = self.panel_.ahead(self.horizon_)
         rows = pd.MultiIndex.from_frame(self.panel_.series).get_indexer(pd.MultiIndex.from_frame(actual[SERIES]))
         steps = pd.Index(self.panel_.names(ahead)).get_indexer(pd.Index(actual["period"]))
@@ -84,8 +89,9 @@ class PanelForecaster(BaseEstimator):
         """Learn weights and intervals for a horizon, once."""
         if self.horizon_ == horizon:
             return
-        past, members, naive = self._members(Past(self.panel_), horizon)
-        self.mixed_ = combine(past, horizon, members, naive)
+        with threadpool_limits(limits=1, user_api="blas"):  # sums in one order: the same bytes for any number of threads
+            past, members, naive = self._members(Past(self.panel_), horizon)
+            self.mixed_ = combine(past, horizon, members, naive)
         self.spreads_ = learn_spreads(self.mixed_, self.panel_, horizon)
         self.weights_ = self.mixed_.weights
         self.horizon_ = horizon
@@ -100,13 +106,20 @@ class PanelForecaster(BaseEstimator):
 def learn_spreads(mixed: Mixed, panel: Panel, horizon: int) -> list[Spread]:
     """Learn the spread of each part of the horizon from what was told of it; no part is surer than a nearer one.
 
-    Of a part so far ahead that nothing told of it has come to pass, the variance grows with its distance.
+    Origins of one year are judged together: their months are not all alike. Of a part so far ahead that nothing told of it
+    has come to pass, the variance grows with its distance.
     """
     part, spreads, grain = bucket_of(horizon), list[Spread](), panel.grain
     for bucket in range(int(part[-1]) + 1):
         steps = np.flatnonzero(part == bucket)
-        pairs = [_judge(told, panel.values, start, steps) for start, told in mixed.told]
-        told = [pair for pair in pairs if len(pair[0])]
+        years: dict[int, list[tuple[Numbers, Numbers]]] = {}
+        for start, values in mixed.told:
+            pair = _judge(values, panel.values, start, steps)
+            if len(pair[0]):
+                years.setdefault((panel.values.shape[1] - 1 - start) // panel.season, []).append(pair)
+        told = [
+            (np.concatenate([mean for mean, _ in year]), np.concatenate([came for _, came in year])) for year in years.values()
+        ]
         if not spreads:
             spreads.append(fit_spread(told, grain))
         elif told:
@@ -157,15 +170,22 @@ def _keep(past: Past, names: Sequence[str]) -> Past:
 def helpful(past: Past, horizon: int) -> list[str]:
     """List the regressors to keep: at each past origin relative growth is told no worse with them, and better in all."""
     names = [name for name, numbers in past.panel.regressors.items() if np.isfinite(numbers).any()]
-    losses: dict[str, list[float]] = {name: [] for name in ("", *names)}
+    losses: dict[str, list[Numbers]] = {name: [] for name in ("", *names)}
     for start in look_back(past, horizon)[:TRIED] if names else ():
         came = past.values[:, start : start + horizon]
         for name, told in losses.items():
             known = _keep(past, [name] if name else []).until(start)
-            told.append(float(np.nansum(np.abs(came - relative(known, came.shape[1])))))
+            told.append(np.nansum(np.abs(came - relative(known, came.shape[1])), axis=1))
     without = np.array(losses[""])
-    gains = {name: without - np.array(losses[name]) for name in names}
-    return [name for name, gain in gains.items() if len(gain) and gain.min() >= 0 and gain.sum() > (1 - HELPED) * without.sum()]
+    return [name for name in names if _helped(without - np.array(losses[name]), without)]
+
+
+def _helped(gains: Numbers, without: Numbers) -> bool:
+    """Whether a regressor lowers the error: at every origin, and in all by more than chance, and enough."""
+    if not gains.size or gains.sum(axis=1).min() < 0:
+        return False
+    total, chance = float(gains.sum()), float(np.sqrt((gains.sum(axis=0) ** 2).sum()))
+    return total > max(SURE * chance, (1 - HELPED) * float(without.sum()))
 
 
 class _Baseline(PanelForecaster):

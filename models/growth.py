@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.members import TINY, Past, add_up
+from models.members import TINY, Past, add_up, is_crisis
 from models.panel import Codes, Flags, Numbers
 
 UNITS = 50.0  # the series in the middle of the volume is taken for so many units: one keeps the logarithm of zero finite
@@ -25,8 +25,6 @@ FAR = 4.0  # deviations to which features are held
 TAUGHT = 60_000  # rows learned from at most, the largest series first
 DAMPING = 0.25  # share of the common growth of a year that goes on in the next
 UNDONE = 0.3  # share of a crisis that is undone in the next year
-CRISIS = 3.0  # usual deviations that make a crisis
-CALM = 0.03  # the usual deviation of the common growth is taken for at least this
 LAGS = 3  # growths of past years looked at
 SPANS = (2, 3, 5)  # years over which a series' own past is averaged
 
@@ -198,7 +196,7 @@ def learn_growth(years: Years, seen: Numbers, ahead: int) -> Growth | None:
             rows.append(describe(years.until(year))[taught])
             ratios.append(np.clip(after / base / (weighted_median(after / base, base) or 1.0), 0, FASTEST) - 1)
             weights.append(base / base.sum() / len(pairs))
-    return _fit_median(np.concatenate(rows), np.concatenate(ratios), np.concatenate(weights)) if rows else None
+    return fit_median(np.concatenate(rows), np.concatenate(ratios), np.concatenate(weights)) if rows else None
 
 
 def _teaching(base: Numbers, seen: Numbers, pairs: int) -> Flags:
@@ -210,7 +208,7 @@ def _teaching(base: Numbers, seen: Numbers, pairs: int) -> Flags:
     return taught
 
 
-def _fit_median(features: Numbers, ratios: Numbers, weights: Numbers) -> Growth:
+def fit_median(features: Numbers, ratios: Numbers, weights: Numbers) -> Growth:
     """Fit the weighted median by reweighted least squares."""
     middle = np.average(features, axis=0, weights=weights)
     spread = np.sqrt(np.average((features - middle) ** 2, axis=0, weights=weights))
@@ -238,15 +236,13 @@ def common_growth(years: Years) -> Numbers:
 def expect_common(growths: Numbers, ahead: int) -> float:
     """Forecast the common growth over ``ahead`` years: a quarter goes on each year, and part of a crisis is undone.
 
-    A crisis is a growth so many usual deviations from the median of the years before it.
+    A crisis (:func:`is_crisis`) is undone towards the median of the years before it.
     """
     if len(growths) == 0:
         return 0.0
     last, before = float(growths[-1]), growths[:-1] if len(growths) > 1 else growths
-    usual = float(np.median(before))
-    deviation = max(1.4826 * float(np.median(np.abs(before - usual))), CALM)
-    if abs(last - usual) > CRISIS * deviation:
-        return -(last - usual) * (1 - (1 - UNDONE) ** ahead)
+    if is_crisis(last, before):
+        return -(last - float(np.median(before))) * (1 - (1 - UNDONE) ** ahead)
     return last * DAMPING * (1 - DAMPING**ahead) / (1 - DAMPING)
 
 

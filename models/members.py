@@ -16,6 +16,9 @@ from models.panel import Codes, Numbers, Panel
 
 MEMORIES = np.array([0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98])
 TINY = 1e-12
+CRISIS = 3.0  # usual deviations of the growth of all that make a crisis
+CALM = 0.03  # the usual deviation is taken for at least this
+EARLIER = 3  # growths without which no usual one is known
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def _moving(total: Numbers, season: int) -> Numbers:
 
 def add_up(values: Numbers, codes: Codes) -> Numbers:
     """Add rows up by group, in the order of codes."""
-    size = int(codes.max()) + 1
+    size = int(codes.max(initial=-1)) + 1
     if values.ndim == 1:
         return np.bincount(codes, values, size).astype("float64")
     return np.stack([np.bincount(codes, column, size) for column in values.T], axis=1)
@@ -220,9 +223,25 @@ def _expected(past: Past, seen: Numbers, exposure: Numbers, noise: float) -> Num
     base = exposure * rates[0][past.territory] * rates[1][past.widening[-1]]
     base = base * (add_up(seen, past.widening[-1]) / np.maximum(add_up(base, past.widening[-1]), TINY))[past.widening[-1]]
     for codes in past.widening[:-1]:
-        pair = np.unique(past.territory * (int(codes.max()) + 1) + codes, return_inverse=True)[1]
+        pair = np.unique(past.territory * (int(codes.max(initial=-1)) + 1) + codes, return_inverse=True)[1]
         base = base * shrunk(seen, base, noise, pair)
     return base
+
+
+def _usual(past: Past, span: int, together: float) -> float:
+    """Give the growth of all between two spans, or one where it is a crisis: far from any between earlier spans."""
+    count = past.periods // span
+    season = past.seasons[:, np.arange(-count * span, 0) % past.season]
+    levels = (past.filled[:, -count * span :] / np.maximum(season, TINY)).reshape(-1, count, span).sum(axis=(0, 2))
+    seen = past.known[:, -count * span :].reshape(-1, count, span).sum(axis=(0, 2))
+    logs = np.diff(np.log(np.maximum(levels / np.maximum(seen, 1.0), TINY)))[:-1]
+    return 1.0 if len(logs) >= EARLIER and is_crisis(float(np.log(max(together, TINY))), logs) else together
+
+
+def is_crisis(growth: float, earlier: Numbers) -> bool:
+    """Whether a growth lies far from the earlier ones, all as logarithms."""
+    usual = float(np.median(earlier))
+    return abs(growth - usual) > CRISIS * max(1.4826 * float(np.median(np.abs(earlier - usual))), CALM)
 
 
 def growing(past: Past, horizon: int, *, span: int, level: Member = last_value) -> Numbers:
@@ -237,9 +256,11 @@ def growing(past: Past, horizon: int, *, span: int, level: Member = last_value) 
     values = past.filled[:, -2 * span :] / np.maximum(past.seasons[:, months], TINY)
     both = past.known[:, -2 * span : -span] * past.known[:, -span:]
     before, after = (values[:, :span] * both).sum(axis=1), (values[:, span:] * both).sum(axis=1)
-    factor = np.full(len(after), after.sum() / max(float(before.sum()), TINY))
+    together = after.sum() / max(float(before.sum()), TINY)
+    factor = np.full(len(after), together)
     for codes in (*past.widening, None):
         factor = factor * shrunk(after, before * factor, 2 * past.noise, codes)
+    factor = factor * (_usual(past, span, together) / max(together, TINY))
     most = np.log(2.0) / past.season
     rate = np.clip(np.log(np.maximum(factor, TINY)) / span, -most, most)
     reach = np.cumsum(0.5 ** (np.arange(1, horizon + 1) / past.season))

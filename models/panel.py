@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,9 +17,11 @@ Codes = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
 SERIES = ["territory", "occupation"]
 KEY = [*SERIES, "period"]
+ROW = " row"  # of the matrix; no column of a frame is named so
 SEASONS = {"M": 12, "Q": 4}  # periods in a year; any other frequency has no season
 GRAINS = (1.0, 1 / 12)
 OFTEN = 0.05  # share of zeros from which values that are no whole numbers are counts all the same
+WRITTEN = re.compile(r"\d{4}|\d{4}-(0[1-9]|1[0-2])")  # a year, a month
 PREFIX_SHARE = 3  # leading characters make a group where they leave at most one group for so many codes
 
 
@@ -76,9 +79,8 @@ class Panel:
         """Write matrices of series × periods as a frame. One row per territory, occupation, period."""
         repeated = self.series.loc[self.series.index.repeat(len(periods))].reset_index(drop=True)
         named = pd.Series(self.names(periods), dtype="str" if self.text else periods.dtype)
-        whole = {"period": named.take(np.tile(np.arange(len(periods)), len(self.series))).to_numpy()}
-        told = repeated.assign(**whole, **{name: matrix.ravel() for name, matrix in columns.items()})
-        return told.astype({"period": named.dtype})
+        whole = named.take(np.tile(np.arange(len(periods)), len(self.series))).array
+        return repeated.assign(period=whole, **{name: matrix.ravel() for name, matrix in columns.items()})
 
 
 def to_panel(frame: pd.DataFrame) -> Panel:
@@ -93,15 +95,15 @@ def to_panel(frame: pd.DataFrame) -> Panel:
     frame = frame.assign(period=periods)[frame["value"].notna().to_numpy() | _has_number(frame)]
     known = frame[frame["value"].notna()][SERIES].drop_duplicates().sort_values(SERIES, ignore_index=True)
     span = _span(pd.PeriodIndex(frame["period"]), periods)
-    frame = frame.merge(known.reset_index(names="row"), on=SERIES, how="inner", validate="many_to_one")
-    rows, columns = frame["row"].to_numpy(), span.get_indexer(pd.PeriodIndex(frame["period"]))
+    frame = frame.merge(known.reset_index(names=ROW), on=SERIES, how="inner", validate="many_to_one")
+    rows, columns = frame[ROW].to_numpy(), span.get_indexer(pd.PeriodIndex(frame["period"]))
 
     def spread(name: str) -> Numbers:
         matrix = np.full((len(known), len(span)), np.nan)
         matrix[rows, columns] = frame[name].to_numpy(dtype="float64", na_value=np.nan)
         return matrix
 
-    others = [str(name) for name in frame.columns if name not in (*KEY, "value", "row")]
+    others = [str(name) for name in frame.columns if name not in (*KEY, "value", ROW)]
     numeric = [name for name in others if pd.api.types.is_numeric_dtype(frame[name])]
     ladders = _ladders(frame, known, [name for name in others if name not in numeric])
     return Panel(known, span, spread("value"), *ladders, {name: spread(name) for name in numeric}, text)
@@ -114,8 +116,8 @@ def _refuse_faults(frame: pd.DataFrame) -> None:
     if not missing:
         if frame.duplicated(KEY).any():
             faults.append(f"{int(frame.duplicated(KEY).sum())} rows repeat a territory, occupation and period")
-        values = frame["value"].to_numpy(dtype="float64", na_value=np.nan)
-        if (values < 0).any() or np.isinf(values).any():
+        values = pd.to_numeric(frame["value"], errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
+        if (values < 0).any() or np.isinf(values).any() or (np.isnan(values) & frame["value"].notna()).any():
             faults.append("values must be numbers of zero or more")
         if frame[KEY].isna().any().any():
             faults.append("a territory, an occupation or a period is empty")
@@ -127,7 +129,7 @@ def _to_periods(texts: pd.Series[str]) -> pd.PeriodIndex:
     """Read ``2026-03`` as a month and ``2026`` as a year."""
     names = texts.astype("str")
     lengths = set(names.str.len().unique())
-    if not lengths <= {4, 7} or len(lengths) > 1:
+    if len(lengths) > 1 or not all(WRITTEN.fullmatch(name) for name in names.unique()):
         raise InputError("Periods are written YYYY-MM or YYYY, all of them alike, or given as pandas periods.")
     spelt = {name: pd.Period(name, "M" if len(name) == 7 else "Y") for name in names.unique()}
     return pd.PeriodIndex(names.map(spelt), freq="Y" if lengths == {4} else "M")
@@ -167,7 +169,7 @@ def _ladders(frame: pd.DataFrame, known: pd.DataFrame, texts: Sequence[str]) -> 
 
 def _prefixes(codes: pd.Series[str]) -> list[pd.Series[str]]:
     """Group codes by their leading characters: the finest such grouping that is one, and the next wider. Narrow first."""
-    names = pd.Series(codes.unique())
+    names = pd.Series(codes.unique()).astype("str")
     found: list[pd.Series[str]] = []
     counts: set[int] = set()
     for length in range(int(names.str.len().max()) - 1 if len(names) else 0, 0, -1):
