@@ -14,7 +14,7 @@ import pandas as pd
 from features.contracts import GradeLimits
 from features.courses import CourseParams, list_courses
 from features.crosswalks import Crosswalks, build_crosswalks, sector_links
-from features.demand import DemandParams, add_need, estimate_coverage, fill_months
+from features.demand import DemandParams, add_need, estimate_coverage, fill_months, last_full_month
 from features.exits import OutcomeParams, Past, follow_exits, link_courses
 from features.leavers import LeaverParams, count_leavers
 from features.novelty import NoveltyParams, count_series, score_novelty
@@ -24,11 +24,14 @@ from features.outcomes import count_outcomes, pool_rates
 from features.params import Section, param
 from features.people import list_people
 from features.places import own_or_shipped
+from features.priors import PriorParams, expect_by_sources
 from features.publics import PublicParams
 from features.reach import ReachParams, travel_weights
 from features.seats import CELL as UNDER_WAY
 from features.seats import COUNTS, SeatParams, Training, count_under_way, seat_chain
-from features.skills import SkillParams, asked_skills, count_skills, named_skills, offered_certifications
+from features.skill_gaps import place_gaps
+from features.skill_shares import YEAR, SkillShareParams, SkillShares, count_listing, count_steps, follow_shares
+from features.skills import SkillParams, asked_skills, count_skills, listed_skills, named_skills, offered_certifications
 from features.supply import SupplyParams, available_people, count_jobseekers, eligible_people, latest_people
 from features.surveys import lasting_projects
 from features.tables import Tables
@@ -61,6 +64,7 @@ class FeatureParams(Section):
 
     demand: DemandParams = DemandParams()
     observation: ObservationParams = ObservationParams()
+    priors: PriorParams = PriorParams()
     supply: SupplyParams = SupplyParams()
     seats: SeatParams = SeatParams()
     leavers: LeaverParams = LeaverParams()
@@ -68,6 +72,7 @@ class FeatureParams(Section):
     unserved: UnservedParams = UnservedParams()
     outcomes: OutcomeParams = OutcomeParams()
     skills: SkillParams = SkillParams()
+    skill_shares: SkillShareParams = SkillShareParams()
     novelty: NoveltyParams = NoveltyParams()
     publics: PublicParams = PublicParams()
     courses: CourseParams = CourseParams()
@@ -80,14 +85,17 @@ class Features:
     """What is known at ``as_of``; each frame says its row in the builder that makes it.
 
     ``cells`` is all that is known of a territory × département × occupation, side by side, ``seen`` the same, source by
-    source; ``reach`` adds what neighbours have. ``skills`` are those that the occupations of a sector ask, named by its
-    certifications or not; ``novelty`` says what emerges and declines, and how often that is said of what does neither.
+    source; ``reach`` adds what neighbours have. ``priors`` is what the other sources let expect of the offers of the ``panel``,
+    year by year as it was known. ``skills`` are those that the occupations of a sector ask, named by its certifications or not,
+    ``skill_shares`` how often each occupation asks them; ``novelty`` says what emerges and declines, and how often that is said
+    of what does neither.
     """
 
     cells: pd.DataFrame
     reach: pd.DataFrame
     seen: Observation
     panel: pd.DataFrame
+    priors: pd.DataFrame
     coverage: pd.DataFrame
     supply: pd.DataFrame
     jobseekers: pd.DataFrame
@@ -98,6 +106,7 @@ class Features:
     chain: pd.DataFrame
     outcomes: pd.DataFrame
     skills: pd.DataFrame
+    skill_shares: SkillShares
     novelty: pd.DataFrame
     options: pd.DataFrame
     people: pd.DataFrame
@@ -132,6 +141,7 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
         reach=look_around(cells, seen.beyond, travel),
         seen=seen,
         panel=add_need(months, coverage, params.demand),
+        priors=_expected(known, seen, setting, params),
         coverage=coverage,
         supply=supply,
         jobseekers=count_jobseekers(known.jobseekers, params.publics, params.supply),
@@ -142,6 +152,7 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
         chain=chain,
         outcomes=_rates(known, setting, params),
         skills=asked_skills(counts, _named(known, as_of, params.skills), crosswalks, known.skills, params.skills),
+        skill_shares=_shares_of_skills(known, setting, counts, params),
         novelty=score_novelty(count_series(counts), params.novelty),
         options=list_options(known.purchases),
         people=people,
@@ -150,6 +161,12 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
         crosswalks=crosswalks,
         unmapped=list_unmapped(carry_measures(known, communes, crosswalks)),
     )
+
+
+def _expected(known: Tables, seen: Observation, setting: Setting, params: FeatureParams) -> pd.DataFrame:
+    """Tell what the other sources let expect, year by year. One row per territory, department, occupation, period."""
+    last, years = last_full_month(setting.as_of), params.priors.years
+    return expect_by_sources(known, seen, setting, last, params=params.observation, years=years)
 
 
 def _rates(known: Tables, setting: Setting, params: FeatureParams) -> pd.DataFrame:
@@ -175,6 +192,16 @@ def _named(known: Tables, as_of: pd.Timestamp, params: SkillParams) -> pd.DataFr
     """List the skills that the certifications of each sector name. One row per sector, skill."""
     offered = offered_certifications(known.purchases, known.catalogue, as_of, params)
     return named_skills(known.certifications, offered, known.occupation_skills)
+
+
+def _shares_of_skills(known: Tables, setting: Setting, counts: pd.DataFrame, params: FeatureParams) -> SkillShares:
+    """Follow how often offers ask each skill, over the Region and by territory."""
+    own, as_of = params.skill_shares, setting.as_of
+    steps = count_steps(known.offers, as_of, params.skills, params.demand)
+    listing = count_listing(known.offers, setting.communes, as_of, own, params.demand)
+    pairs, ahead, learned = follow_shares(steps, listed_skills(known.occupation_skills), YEAR * own.years_ahead, own)
+    gaps = place_gaps(counts, listing, pairs, float(learned["dispersion"].item()), own)
+    return SkillShares(pairs, ahead, gaps, learned)
 
 
 def crosswalks_of(known: Tables, as_of: pd.Timestamp) -> Crosswalks:

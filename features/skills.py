@@ -148,6 +148,23 @@ def named_skills(certifications: pd.DataFrame, offered: set[str], occupation_ski
     return counts.astype({"certifications": "int64", "offered": "bool"})
 
 
+def skills_of_certifications(led_to: pd.DataFrame, occupation_skills: pd.DataFrame) -> pd.DataFrame:
+    """List the skills that each certification names, as :func:`named_skills` takes them. One row per certification, skill.
+
+    ``led_to`` has one row per certification, occupation, of the 532.
+    """
+    held = listed_skills(occupation_skills)
+    pairs = led_to[["certification", "occupation"]].drop_duplicates()
+    named = pairs.merge(held, on="occupation", how="inner", validate="many_to_many")
+    return named[["certification", "skill"]].drop_duplicates().sort_values(["certification", "skill"], ignore_index=True)
+
+
+def listed_skills(occupation_skills: pd.DataFrame) -> pd.DataFrame:
+    """List what the ROME lists for each of the 532 occupations. One row per occupation, skill."""
+    held = _in_occupations(occupation_skills[["occupation", "skill"]])
+    return held[["occupation", "skill"]].sort_values(["occupation", "skill"], ignore_index=True)
+
+
 def _in_occupations(rows: pd.DataFrame) -> pd.DataFrame:
     """Count leaves of ROME 4 in their occupation, a domain (``F1700``) in all of its own. One row per row and occupation."""
     parents = facts.leaves().set_index("leaf")["occupation"]

@@ -38,7 +38,9 @@ def combine(past: Past, horizon: int, members: Mapping[str, Member], naive: int)
         judged = [(f[:, steps], past.values[:, start + steps]) for start, f in told if start + steps[-1] < past.periods]
         # Where nothing so far ahead has come to pass yet, the weights of what is nearer stand.
         weights.append(
-            learn_weights([_sample(*pair, ROWS // len(judged)) for pair in judged], naive) if judged else weights[-1]
+            learn_weights([_sample(*pair, ROWS // len(judged), turn) for turn, pair in enumerate(judged)], naive)
+            if judged
+            else weights[-1]
         )
         values[:, steps] = now[:, steps] @ weights[-1]
     mixed = [
@@ -62,10 +64,10 @@ def _tell(past: Past, horizon: int, members: Mapping[str, Member]) -> Numbers:
     return np.stack([member(past, horizon) for member in members.values()], axis=2)
 
 
-def _sample(told: Numbers, actual: Numbers, most: int) -> tuple[Numbers, Numbers]:
-    """Keep as many series, evenly, as give ``most`` values."""
+def _sample(told: Numbers, actual: Numbers, most: int, turn: int) -> tuple[Numbers, Numbers]:
+    """Keep as many series, evenly, as give ``most`` values; others at each turn."""
     every = max(1, -(-actual.size // most))
-    return told[::every], actual[::every]
+    return told[turn % every :: every], actual[turn % every :: every]
 
 
 def learn_weights(judged: Sequence[tuple[Numbers, Numbers]], naive: int) -> Numbers:

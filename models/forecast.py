@@ -133,7 +133,8 @@ def _judge(told: Numbers, values: Numbers, start: int, steps: npt.NDArray[np.int
     """Pair what was told at an origin with what came, of as many series, evenly, as are needed."""
     steps = steps[start + steps < values.shape[1]]
     every = max(1, len(values) * len(steps) // JUDGED)
-    mean, came = told[::every][:, steps].ravel(), values[::every][:, start + steps].ravel()
+    chosen = slice(start % every, None, every)  # others at each origin
+    mean, came = told[chosen][:, steps].ravel(), values[chosen][:, start + steps].ravel()
     return mean[np.isfinite(came)], came[np.isfinite(came)]
 
 
@@ -150,7 +151,7 @@ class NeedForecaster(PanelForecaster):
         if season > 1:
             members["seasonal_naive"] = seasonal_naive
         naive = len(members)
-        members |= {"smoothing": smoothing, "pooled": pooled}
+        members |= {"smoothing": smoothing, "pooled": pooled, "pooled_slow": partial(pooled, long=0.98, short=0.8)}
         spans = sorted({1, max(1, season // 4), max(1, season // 2)})
         members |= {f"growing_{span}": partial(growing, span=span) for span in spans}
         if season == 1 or self.regressors_:

@@ -54,7 +54,10 @@ class Years:
 
 
 def to_years(past: Past) -> tuple[Years, Numbers]:
-    """Add up whole years, back from the last period; a gap is filled with what the rest did. Also the share observed."""
+    """Average whole years, back from the last period; a gap is filled with what the rest did. Also the share observed.
+
+    Of a regressor the last period of each year counts: what was known then.
+    """
     season, panel = past.season, past.panel
     count = past.periods // season
 
@@ -62,7 +65,8 @@ def to_years(past: Past) -> tuple[Years, Numbers]:
         means: Numbers = numbers[:, past.periods - count * season :].reshape(len(numbers), count, season).mean(axis=2)
         return means
 
-    known = {name: fold(_carry(numbers)) for name, numbers in panel.regressors.items()}
+    ends = [past.periods - 1 - back * season for back in reversed(range(count))]
+    known = {name: _carry(numbers)[:, ends] for name, numbers in panel.regressors.items()}
     return Years(fold(fill_gaps(panel.values)), panel.territories, panel.occupations, known), fold(past.known)
 
 

@@ -16,6 +16,7 @@ from models.panel import Codes, Numbers, Panel
 
 MEMORIES = np.array([0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98])
 TINY = 1e-12
+LONG, SHORT = 0.98**12, 0.8**12  # what a year counts beside the next: in the level of a series, in the drift of groups
 CRISIS = 3.0  # usual deviations of the growth of all that make a crisis
 CALM = 0.03  # the usual deviation is taken for at least this
 EARLIER = 3  # growths without which no usual one is known
@@ -189,17 +190,17 @@ def _smoothed(past: Past) -> Numbers:
     return np.where(count > 0, past.filled @ weights / np.maximum(count, TINY), past.last[:, None])
 
 
-def pooled(past: Past, horizon: int, *, long: float = 0.98, short: float = 0.8) -> Numbers:
+def pooled(past: Past, horizon: int, *, long: float = LONG, short: float = SHORT) -> Numbers:
     """Level × season × drift, each pooled (:func:`shrunk`).
 
     The level of a series over its ``long`` memory is drawn towards what its occupation, its territory and their groups
     make expected; over a ``short`` memory all, then groups, then territories move it. A new series has that of its margins.
     """
     season = past.seasons[:, past.ahead(horizon)]
-    seen, exposure, weight = past.discounted(long)
+    seen, exposure, weight = past.discounted(long ** (1 / past.season))
     level = _expected(past, seen, exposure, past.noise * weight)
     rate = level * shrunk(seen, level, past.noise * weight, None) / np.maximum(exposure, TINY)
-    seen, exposure, weight = past.discounted(short)
+    seen, exposure, weight = past.discounted(short ** (1 / past.season))
     expected = exposure * rate
     factor = np.full(len(seen), seen.sum() / max(float(expected.sum()), TINY))
     for codes in (*past.widening, past.territory):
@@ -208,9 +209,9 @@ def pooled(past: Past, horizon: int, *, long: float = 0.98, short: float = 0.8) 
     return told
 
 
-def borrowed(past: Past, *, long: float = 0.98) -> Numbers:
+def borrowed(past: Past, *, long: float = LONG) -> Numbers:
     """Say which share of a pooled level comes from other series: φ/v ÷ (E + φ/v) of :func:`shrunk`; all, without exposure."""
-    seen, exposure, weight = past.discounted(long)
+    seen, exposure, weight = past.discounted(long ** (1 / past.season))
     level = _expected(past, seen, exposure, past.noise * weight)
     excess = float(np.where(level > TINY, (seen - level) ** 2 / np.maximum(level, TINY) - past.noise * weight, 0.0).sum())
     prior = past.noise * weight * float(level.sum()) / max(excess, TINY)

@@ -14,9 +14,12 @@ from pydantic.fields import FieldInfo
 from features.build import FeatureParams
 from features.params import Section, param
 from features.sources.publication import PublicationParams
+from models.backtest import BacktestParams
 from models.matching import MatchingParams
 from models.purchase import PurchaseParams
 from models.ranking import RankingParams
+from models.reconcile import ReconcileParams
+from models.skills import SkillNeedParams
 from needs.settings import read_section
 
 _HOME = "'needs params' for names, units and bounds"
@@ -29,6 +32,8 @@ class ForecastParams(Section):
         24, "months forecast at least; always to the last month the exercise serves", unit="months", ge=12, le=60
     )
     backtest_origins: int = param(2, "past years each forecast is judged over", unit="years", ge=0, le=5)
+    backtest: BacktestParams = BacktestParams()
+    reconcile: ReconcileParams = ReconcileParams()
 
 
 class ExecutionParams(Section):
@@ -36,6 +41,7 @@ class ExecutionParams(Section):
 
     workers: int = param(2, "territories worked on at the same time", unit="processes", ge=1, le=256)
     database: str = param("", "where runs are published (SQLAlchemy URL); empty: var/needs.db of the home")
+    tracking: str = param("", "where backtests are recorded (MLflow tracking URI); empty: var/mlflow.db of the home")
     keep_runs: int = param(30, "runs kept in the database", unit="runs", ge=1, le=10000)
 
 
@@ -58,6 +64,7 @@ class Params(Section):
     ingest: IngestParams = IngestParams()
     features: FeatureParams = FeatureParams()
     forecast: ForecastParams = ForecastParams()
+    skills: SkillNeedParams = SkillNeedParams()
     ranking: RankingParams = RankingParams()
     purchase: PurchaseParams = PurchaseParams()
     matching: MatchingParams = MatchingParams()

@@ -27,7 +27,20 @@ BY_NAME = {  # pandas finds these by the name of an engine or of a format, witho
     "pyarrow": "parquet",
     "xlsxwriter": "xlsxwriter",
 }
-HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "sqlalchemy", "lxml", "joblib", "jinja2", "xlsxwriter"}
+HEAVY = {
+    "matplotlib",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+    "lxml",
+    "joblib",
+    "jinja2",
+    "xlsxwriter",
+}
 MACHINE_PATH = re.compile(r"""(?<![\w.:/*<>{}~-])/(?:work|home|root|Users|mnt)/\w""")
 MACHINE_FILES = ("Makefile", ".ci/run", "pyproject.toml", *LOCKS)  # they ask whatever index the machine is set up with
 CLOCKS = {"now", "utcnow", "today", "time_ns", "perf_counter", "monotonic"}

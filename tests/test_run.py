@@ -35,7 +35,7 @@ from models.ranking import Known, rank_options
 from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.door import Door
-from needs.run.forecasts import add_up_levels, forecast_levels, forecast_territory
+from needs.run.forecasts import forecast_levels
 from needs.run.gates import GateRefusal, hold_gates
 from needs.run.nightly import run_nightly
 from needs.run.pipeline import Inputs, compute, gather
@@ -132,8 +132,6 @@ def test_cells_that_became_known_later_are_blank(inputs: Inputs) -> None:
 def test_a_territory_alone_gives_the_rows_it_has_in_the_whole(inputs: Inputs, built: Features) -> None:
     params, tables = inputs.params.features, inputs.tables
     whole, communes = built, facts.communes()
-    series = add_up_levels(whole.panel)
-    together = forecast_territory(series, 24)
     shares = border_shares(communes, facts.borders(), params.demand)
     for territory in sorted(whole.panel["territory"].unique()):
         here = (pc.field("territory") == territory) | pc.field("territory").is_null()
@@ -143,8 +141,6 @@ def test_a_territory_alone_gives_the_rows_it_has_in_the_whole(inputs: Inputs, bu
         own = alone[alone["territory"] == territory].reset_index(drop=True)
         expected = whole.panel[whole.panel["territory"] == territory].reset_index(drop=True)
         assert_frame_equal(own, expected.drop(columns="need"))
-        forecast = forecast_territory(series[series["territory"] == territory], 24)
-        assert_frame_equal(forecast, together[together["territory"] == territory].reset_index(drop=True))
 
 
 def test_the_ranking_of_a_territory_rests_on_it_alone(
@@ -318,19 +314,21 @@ def test_an_empty_home_says_what_to_do(tmp_path: Path) -> None:
         run_nightly(Home(tmp_path), Params(), AS_OF)
 
 
-def test_the_figures_of_a_departement_rest_on_its_own_bassins(inputs: Inputs, built: Features) -> None:
-    limits = inputs.params.features.grades.limits()
-    alone = built.panel["department"] == "D67"
-    own = replace(
-        built,
-        panel=built.panel[alone].reset_index(drop=True),
-        coverage=built.coverage[built.coverage["territory"].isin(built.panel.loc[alone, "territory"])],
-    )
-    told, whole = (forecast_levels(each, 24, inputs.params, limits) for each in (own, built))
-    for frame in (told, whole):
-        assert ((frame["coverage_low"] <= frame["coverage"]) & (frame["coverage"] <= frame["coverage_high"])).all()
-    pairs = [frame[frame["territory"] == "D67"].reset_index(drop=True) for frame in (told, whole)]
-    assert_frame_equal(*pairs)
+def test_forecasts_add_up_from_bassins_to_the_region(inputs: Inputs, built: Features) -> None:
+    told = forecast_levels(built, 24, inputs.params, inputs.params.features.grades.limits())
+    key, measures = ["occupation", "period"], ["value", "need", "seasonal"]
+    grain = told["territory"].str[:1].rename("grain")
+    sums = told.groupby([grain, *key])[measures].sum()
+    region = sums.loc["R"]
+    for other in ("B", "D"):
+        assert_frame_equal(sums.loc[other], region, rtol=1e-9)
+    for value, low, high in (
+        ("value", "low", "high"),
+        *((name, f"{name}_low", f"{name}_high") for name in ("need", "coverage")),
+    ):
+        assert (told[low] <= told[value] + 1e-9).all(), value
+        assert (told[value] <= told[high] + 1e-9).all(), value
+    assert (told[measures] >= 0).all(axis=None)
 
 
 def test_a_small_group_of_past_trainees_cannot_be_told_from_its_wider_one(published: dict[str, pd.DataFrame]) -> None:

@@ -11,10 +11,12 @@ from features.build import Features
 from features.tables import Tables
 from needs.params import Params
 from needs.run.door import Door
+from needs.run.forecasts import DIGESTED
+from needs.run.skills import MASS, mass_of_bassins
 from needs.show.messages import say
 
 # What later stages will fill: it is published empty, and said.
-NOT_YET = ("effects", "skills", "stability", "expected_gain", "rules")
+NOT_YET = ("effects", "stability", "expected_gain", "rules")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Digested:
     features: Features
     tables: Mapping[str, pd.DataFrame]
     judged: pd.DataFrame
+    skill_mass: pd.DataFrame
     door: Door
     stale_days: int
     exercise: int
@@ -45,6 +48,7 @@ def write_digest(digested: Digested, params: Params) -> pd.DataFrame:
         *_sources(digested),
         *_people(digested, params),
         *_forecasts(digested),
+        *_skills(digested),
         *_plan(digested, params),
         *_silences(digested),
     ]
@@ -114,12 +118,24 @@ def _people(digested: Digested, params: Params) -> Iterator[Line]:
 def _forecasts(digested: Digested) -> Iterator[Line]:
     """Say how the forecast fared over past years, wins and losses alike."""
     for grain, rows in digested.judged.groupby("grain"):
-        means = rows.groupby("model")[["wape", "coverage"]].mean()
-        naive, last = (float(means["wape"][name]) for name in ("seasonal_naive", "last_value"))
-        values = {"naive": naive, "last": last, "coverage": float(means["coverage"]["seasonal_naive"])}
-        yield ("info" if naive <= last else "warning"), f"forecasts.backtest_{grain}", values, naive
+        means = rows.groupby("model")[["wape", "pit_coverage"]].mean()
+        ours, naive = (float(means["wape"][name]) for name in DIGESTED)
+        values = {"ours": ours, "naive": naive, "coverage": float(means["pit_coverage"][DIGESTED[0]])}
+        yield ("info" if ours <= naive else "warning"), f"forecasts.backtest_{grain}", values, ours
     if blind := int((digested.features.coverage["projects"] == 0).sum()):
         yield "warning", "forecasts.no_survey", {"count": blind}, blind
+
+
+def _skills(digested: Digested) -> Iterator[Line]:
+    """Say of the recruitments of the year bought for, else of the last whole one, how far it is told which skills they ask."""
+    told = mass_of_bassins(digested.skill_mass)
+    if told["asked"].sum() <= 0:
+        yield "warning", "silence.skills", {}, 0.0
+        return
+    year = str(digested.exercise) if str(digested.exercise) in told.index else str(told.index[-1])
+    need, silent, asked, rows = (float(told[name][year]) for name in MASS)
+    values = {"year": year, "need": need, "silent": silent / max(need, 1.0), "each": asked / max(need - silent, 1.0)}
+    yield "info", "skills.mass", {**values, "told": rows / max(asked, 1.0)}, asked
 
 
 def _plan(digested: Digested, params: Params) -> Iterator[Line]:

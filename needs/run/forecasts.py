@@ -1,22 +1,45 @@
-"""Forecasts at every level of territory: cells are added up first, so that bassins, départements and the Region agree."""
+"""Forecasts at every level: cells, territories and sectors are forecast apart, then made to agree, so that sums add up.
+
+The cell is bassin × département × occupation. Whatever is published is a sum of cells; the forecasts of départements, of the
+Region and of its sectors only correct the cells, as far as they proved right before.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from features.build import Features
 from features.contracts import GradeLimits, write_estimate
+from features.crosswalks import sector_links
 from features.vocabulary import REGION
-from models.backtest import backtest
-from models.forecast import YEAR, SeasonalNaive
+from models.backtest import ALL, BacktestParams, Forecaster, backtest, rolling_origins
+from models.forecast import ExponentialSmoothing, GlobalBoosting, LastValue, LastYearMean, NeedForecaster, SeasonalNaive
+from models.growth import fill_gaps
+from models.hierarchy import CELL_GRAIN, SERIES, Hierarchy, add_up, build_hierarchy
+from models.panel import to_panel
+from models.reconcile import learn_weights, reconcile
 from needs.params import ForecastParams, Params
-from needs.run.batch import for_each_territory
 
 KEY = ["territory", "occupation", "period"]
 MEASURES = ["positions", "need", "seasonal"]
-TASK_ROWS = 20_000  # fewer months than this cost less to forecast than to hand over
+YEAR = 12
+# Every forecast that is judged: ours, what it is held against, and the other baselines.
+OURS, NAIVE = "need_forecaster", "seasonal_naive"
+JUDGED: Mapping[str, Callable[[], Forecaster]] = {
+    OURS: NeedForecaster,
+    NAIVE: SeasonalNaive,
+    "last_value": LastValue,
+    "last_year_mean": LastYearMean,
+    "exponential_smoothing": ExponentialSmoothing,
+    "global_boosting": GlobalBoosting,
+}
+DIGESTED = (OURS, NAIVE)  # judged every night: what runs use, and its yardstick
+ATOM = " "  # between the bassin and the département of a cell
+LEVELS = ["bassin/occupation", "department/occupation", "region/occupation"]
+APART = ["department/occupation", "region/occupation", "region/sector"]  # grains that correct the cells
 
 
 def add_up_levels(panel: pd.DataFrame) -> pd.DataFrame:
@@ -28,35 +51,138 @@ def add_up_levels(panel: pd.DataFrame) -> pd.DataFrame:
 def forecast_levels(features: Features, horizon: int, params: Params, limits: GradeLimits) -> pd.DataFrame:
     """Forecast each level. One row per territory, occupation, period: est. of positions; coverage, need, seasonal.
 
-    The seasonal naive forecast is linear, so what was added up before it is the sum of the forecasts; only intervals are
-    each territory's own. The interval of the need is widened by what is not known of the coverage.
+    Each level is the sum of its cells. The interval of the need is widened by what is not known of the coverage.
     """
+    hierarchy = lay_out_cells(features)
+    positions = forecast_agreed(_cells(features.panel, "positions"), features.priors, hierarchy, horizon, params.forecast)
+    seasonal = forecast_sums(_cells(features.panel, "seasonal"), hierarchy, horizon)
+    told = _add_needs(positions, _border(features, hierarchy, horizon, params), features)
+    bounds = {"value": "seasonal", "low": "seasonal_low", "high": "seasonal_high"}
+    told = told.merge(_levels(seasonal).rename(columns=bounds), on=KEY, how="left", validate="one_to_one")
     summed = add_up_levels(features.panel)
-    task = partial(forecast_territory, horizon=horizon)
-    workers = params.execution.workers
-    parts = for_each_territory(task, summed, workers=workers, label="forecasting", at_least=TASK_ROWS) or [task(summed)]
-    told = _with_coverage(pd.concat(parts, ignore_index=True), coverage_of_levels(features.panel, features.coverage))
-    recent = summed[summed["period"] > str(pd.Period(told["period"].min(), "M") - YEAR - 1)] if len(summed) else summed
+    recent = summed[summed["period"] > str(pd.Period(told["period"].min(), "M") - YEAR - 1)] if len(told) else summed
     seen = recent.groupby(["territory", "occupation"], as_index=False)[["positions"]].sum().rename(columns={"positions": "n"})
     told = told.merge(seen, on=["territory", "occupation"], how="left", validate="many_to_one")
     return write_estimate(
-        told, value=told["value"], low=told["low"], high=told["high"], n=told["n"], borrowed=0.0, limits=limits
-    )
+        told, value=told["value"], low=told["low"], high=told["high"], n=told["n"], borrowed=told["borrowed"], limits=limits
+    ).sort_values(KEY, ignore_index=True)
 
 
-def forecast_territory(series: pd.DataFrame, horizon: int) -> pd.DataFrame:
-    """Forecast positions, need and seasonal positions of one territory. One row per territory, occupation, period."""
-    told = _forecast_measure(series, "positions", horizon)
-    for name in ("need", "seasonal"):
-        columns = {"value": name, "low": f"{name}_low", "high": f"{name}_high"}
-        measure = _forecast_measure(series, name, horizon).rename(columns=columns)
-        told = told.merge(measure, on=KEY, how="left", validate="one_to_one")
-    return told
+def lay_out_cells(features: Features) -> Hierarchy:
+    """Lay out what cells add up to: bassins, départements and the Region by occupation, and the Region's sectors."""
+    atoms = features.panel[["territory", "department"]].drop_duplicates().sort_values(["territory", "department"])
+    named = atoms["territory"] + ATOM + atoms["department"]
+    lies = {"bassin": atoms["territory"], "department": atoms["department"], "region": REGION}
+    places = pd.concat([pd.DataFrame({"grain": grain, "territory": named, "place": place}) for grain, place in lies.items()])
+    links = sector_links(features.crosswalks).groupby(["occupation", "sector"], as_index=False)[["weight"]].sum()
+    groups = links.rename(columns={"sector": "group"}).assign(grain="sector")
+    grains = [(place, "occupation") for place in lies]
+    linked = links["occupation"].isin(features.panel["occupation"].unique()).any()
+    cells = _cells(features.panel, "positions").dropna(subset="value")
+    return build_hierarchy(cells, places, groups, [*grains, ("region", "sector")] if linked else grains)
 
 
-def _forecast_measure(series: pd.DataFrame, name: str, horizon: int) -> pd.DataFrame:
-    """Forecast one measure. One row per territory, occupation, period."""
-    return SeasonalNaive().fit(series[KEY].assign(value=series[name])).predict(horizon)
+def _cells(panel: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Name cells by one code. One row per territory (bassin and département), occupation, period: value."""
+    return panel[KEY].assign(territory=panel["territory"] + ATOM + panel["department"], value=panel[measure].astype("float64"))
+
+
+def forecast_agreed(
+    cells: pd.DataFrame, priors: pd.DataFrame, hierarchy: Hierarchy, horizon: int, params: ForecastParams
+) -> pd.DataFrame:
+    """Forecast cells, territories and sectors apart, and make them agree. One row per grain, territory, occupation, period.
+
+    How far each is heard is learned at origins in the past, without what other sources expected.
+    """
+    known = priors.assign(territory=priors["territory"] + ATOM + priors["department"]).drop(columns="department")
+    whole = fill_cells(cells)
+    told = forecast_apart(cells.merge(known, on=KEY, how="left", validate="one_to_one"), whole, hierarchy, horizon)
+    origins = rolling_origins(cells["period"], BacktestParams(origins=params.backtest_origins, lead=0, horizon=YEAR))
+    judged = [_judge_apart(whole, hierarchy, origin) for origin in origins]
+    if judged:
+        variances = learn_weights(pd.concat(judged, ignore_index=True), hierarchy, params.reconcile).variances
+    else:
+        variances = hierarchy.series.iloc[: hierarchy.cells].assign(variance=1.0)  # nothing was judged: cells alone are heard
+    agreed = reconcile(told, hierarchy, variances, params.reconcile)
+    return agreed.merge(_borrowed(told, hierarchy), on=SERIES, how="left", validate="many_to_one")
+
+
+def _borrowed(told: pd.DataFrame, hierarchy: Hierarchy) -> pd.DataFrame:
+    """Say how much each forecast rests on other series. One row per series; a sum not forecast borrows as its cells do."""
+    means = told.groupby(SERIES)[["value", "borrowed"]].mean().reindex(pd.MultiIndex.from_frame(hierarchy.series))
+    cells = means.iloc[: hierarchy.cells]
+    whole, taken = (hierarchy.sums @ weight for weight in (cells["value"], cells["value"] * cells["borrowed"]))
+    parts = np.divide(taken, whole, out=np.ones_like(whole), where=whole > 0)
+    own = means["borrowed"].fillna(pd.Series(np.concatenate([np.ones(len(cells)), parts]), index=means.index))
+    return hierarchy.series.assign(borrowed=own.to_numpy())
+
+
+def fill_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """Fill what no file covers with what the rest did, so that sums are whole. One row per territory, occupation, period."""
+    panel = to_panel(cells)
+    return panel.to_long({"value": fill_gaps(panel.values)}, panel.periods)
+
+
+def forecast_apart(cells: pd.DataFrame, whole: pd.DataFrame, hierarchy: Hierarchy, horizon: int) -> pd.DataFrame:
+    """Forecast each grain by itself. One row per grain, territory, occupation, period: value, low, high, borrowed.
+
+    Cells are forecast as they were seen, gaps and regressors included; their sums from the ``whole`` ones, without gaps.
+    """
+    summed = add_up(whole, hierarchy)
+    series = {grain: summed[summed["grain"] == grain].drop(columns="grain") for grain in APART if grain in hierarchy.grains}
+    parts = []
+    for grain, frame in {CELL_GRAIN: cells, **series}.items():
+        forecaster = NeedForecaster().fit(frame)
+        told = forecaster.predict(horizon).merge(forecaster.borrowed(), on=SERIES[1:], how="left", validate="many_to_one")
+        parts.append(told.assign(grain=grain))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _judge_apart(whole: pd.DataFrame, hierarchy: Hierarchy, origin: str) -> pd.DataFrame:
+    """Forecast the year after an origin from what was then known. One row per origin, grain, series, period: value, actual."""
+    past = whole[whole["period"] <= origin]
+    told = forecast_apart(past, past, hierarchy, YEAR).assign(origin=origin)
+    came = whole.rename(columns={"value": "actual"})[[*KEY, "actual"]].assign(grain=CELL_GRAIN)
+    return told.merge(came, on=[*SERIES, "period"], how="left", validate="one_to_one")
+
+
+def forecast_sums(cells: pd.DataFrame, hierarchy: Hierarchy, horizon: int) -> pd.DataFrame:
+    """Forecast cells alone, and add them up. One row per grain, territory, occupation, period: value, low, high."""
+    told = NeedForecaster().fit(cells).predict(horizon).assign(grain=CELL_GRAIN)
+    return reconcile(told, hierarchy, hierarchy.series.iloc[: hierarchy.cells].assign(variance=1.0))
+
+
+def _border(features: Features, hierarchy: Hierarchy, horizon: int, params: Params) -> pd.DataFrame:
+    """Forecast the openings across the border that count as need. One row per cell and period: across."""
+    weight = params.features.demand.border_weight
+    panel = features.panel if weight > 0 else features.panel.iloc[:0]
+    told = forecast_sums(_cells(panel, "border"), hierarchy, horizon) if len(panel) else _cells(panel, "border")
+    told = told[told["grain"] == CELL_GRAIN] if "grain" in told else told
+    return told[[*KEY, "value"]].assign(across=told["value"] * weight).drop(columns="value")
+
+
+def _levels(told: pd.DataFrame) -> pd.DataFrame:
+    """Keep bassins, départements and the Region by occupation. One row per territory, occupation, period."""
+    return told[told["grain"].isin(LEVELS)].drop(columns="grain")
+
+
+def _add_needs(positions: pd.DataFrame, border: pd.DataFrame, features: Features) -> pd.DataFrame:
+    """Add coverage and need to the positions of each level. One row per territory, occupation, period.
+
+    The need of a cell is its positions ÷ the coverage of its bassin, and the openings across the border that count; a level's
+    is the sum of its cells'. Its bounds are those of the positions, in proportion, widened by those of the coverage.
+    """
+    cells = positions[positions["grain"] == CELL_GRAIN].merge(border, on=KEY, how="left", validate="one_to_one")
+    places = cells["territory"].str.split(ATOM, expand=True)
+    shares = features.coverage.set_index("territory")["coverage"]
+    need = cells["value"] / places[0].map(shares).astype("float64") + cells["across"].fillna(0.0)
+    each = [cells[KEY].assign(territory=place, need=need) for place in (places[0], places[1], REGION)]
+    needs = pd.concat([part.groupby(KEY, as_index=False)[["need"]].sum() for part in each], ignore_index=True)
+    told = _levels(positions).merge(needs, on=KEY, how="left", validate="one_to_one")
+    own = coverage_of_levels(features.panel, features.coverage).reindex(told["territory"]).reset_index(drop=True)
+    low, high = own["coverage"] / own["coverage_high"], own["coverage"] / own["coverage_low"]
+    times = (told["need"] / told["value"]).where(told["value"] > 0, 1 / own["coverage"])
+    return told.assign(**own, need_low=told["low"] * times * low, need_high=told["high"] * times * high)
 
 
 def coverage_of_levels(panel: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
@@ -73,29 +199,17 @@ def coverage_of_levels(panel: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFr
     return sums[names].div(sums["weight"], axis=0)
 
 
-def _with_coverage(told: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:
-    """Add the coverage of each territory, and widen its need by what is not known of it. Same rows."""
-    own = coverage.reindex(told["territory"]).reset_index(drop=True)
-    return told.assign(
-        **own,
-        need_low=told["need_low"] * own["coverage"] / own["coverage_high"],
-        need_high=told["need_high"] * own["coverage"] / own["coverage_low"],
-    )
-
-
 def judge_forecasts(panel: pd.DataFrame, params: ForecastParams) -> pd.DataFrame:
-    """Judge the forecast over past years. One row per grain, origin, model: wape, coverage.
+    """Judge the forecast over past years. One row per grain, origin, model: its scores (``Backtest.scores``).
 
     The grains are bassin × occupation, where counts are small and any forecast errs widely, and bassin, all occupations.
     """
-    if panel.empty:
-        return pd.DataFrame({"grain": [], "origin": [], "model": [], "wape": [], "coverage": []})
     fine = panel.groupby(KEY, as_index=False)[["positions"]].sum().rename(columns={"positions": "value"})
     whole = fine.assign(occupation="").groupby(KEY, as_index=False)[["value"]].sum()
-    last, first = pd.Period(panel["period"].max(), "M"), pd.Period(panel["period"].min(), "M")
-    origins = [
-        str(last - YEAR * years) for years in range(1, params.backtest_origins + 1) if last - YEAR * (years + 1) >= first
-    ]
-    grains = {"occupation": fine, "bassin": whole}
-    judged = [backtest(series, origins, YEAR).assign(grain=grain) for grain, series in grains.items()]
-    return pd.concat(judged, ignore_index=True)
+    origins = rolling_origins(fine["period"], BacktestParams(origins=params.backtest_origins, lead=0, horizon=YEAR))
+    if not origins:
+        return pd.DataFrame({"grain": [], "origin": [], "model": [], "wape": [], "coverage": []})
+    grains, models = {"occupation": fine, "bassin": whole}, {name: JUDGED[name] for name in DIGESTED}
+    judged = [backtest(series, models, origins, YEAR).scores().assign(grain=grain) for grain, series in grains.items()]
+    scores = pd.concat(judged, ignore_index=True)
+    return scores[scores["origin"] != ALL].reset_index(drop=True)

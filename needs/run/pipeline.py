@@ -31,6 +31,7 @@ from needs.run.door import Door
 from needs.run.forecasts import forecast_levels, judge_forecasts
 from needs.run.gates import hold_gates, refuse_nothing
 from needs.run.progress import step
+from needs.run.skills import add_skills, count_mass, tell_skills
 from needs.run.unmet import count_unmet
 from needs.store.schema import TABLES
 
@@ -96,21 +97,25 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
     with step("needs of sectors") as rows:
         needs = needs_of_bassins(forecasts, features, links, inputs)
         rows |= {"forecasts in": len(forecasts), "rows": len(needs)}
+    with step("needs of skills") as rows:
+        told = tell_skills(forecasts, features, params.skills, limits)
+        rows |= {"rows": len(told.needs), **count_mass(told.mass)}
     with step("ranking") as rows:
         known = Known(features.options, features.eligible, features.outcomes, features.chain)
         ranked = rank_options(yearly_gap(needs), known, params.ranking, limits)
         rows |= {"options in": len(features.options), "rows": len(ranked)}
     with step("plan") as rows:
         plan = plan_purchase(ranked, features.chain, inputs.exercise, params.purchase, limits)
+        plan = add_skills(plan, _served(forecasts, inputs), features, inputs.tables, params.skills)
         rows |= {"options in": len(ranked), "lots": len(plan.lots), "not bought": len(plan.rejected)}
     with step("matches") as rows:
         matched = match(features, links, inputs)
         rows |= {"people in": len(features.people), "courses in": len(features.courses)}
         rows |= {"proposed": len(matched["recommendations"])}
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
-    tables |= {"lots": plan.lots, "rejected_lots": plan.rejected}
+    tables |= {"skill_needs": told.needs, "lots": plan.lots, "rejected_lots": plan.rejected}
     stale = (inputs.as_of - inputs.tables.newest).days
-    digested = Digested(inputs.tables, features, tables, judged, inputs.door, stale, inputs.exercise)
+    digested = Digested(inputs.tables, features, tables, judged, told.mass, inputs.door, stale, inputs.exercise)
     tables["digest"] = write_digest(digested, params)
     published = {name: _published_columns(name, frame) for name, frame in tables.items()}
     hold_gates(published, features.people, params)
@@ -127,12 +132,17 @@ def forecast(features: Features, inputs: Inputs) -> pd.DataFrame:
 
 def needs_of_bassins(forecasts: pd.DataFrame, features: Features, links: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
     """Set need against supply in each bassin, over the months served. One row per territory, sector, level, period."""
-    served = forecasts[forecasts["territory"].str.startswith("BE") & forecasts["period"].isin(inputs.served)]
+    served = _served(forecasts, inputs)
     supply = features.supply.groupby(["territory", "occupation"], as_index=False)[["supply"]].sum()
     keys = ["territory", "sector", "level", "period"]
     under_way = features.under_way.groupby(keys, as_index=False)[["under_way"]].sum()
     needs = sector_needs(served, links, supply, under_way, inputs.params.features.grades.limits())
     return add_causes(needs, features, links)
+
+
+def _served(forecasts: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
+    """Keep the bassins and the months that the exercise serves. Same rows."""
+    return forecasts[forecasts["territory"].str.startswith("BE") & forecasts["period"].isin(inputs.served)]
 
 
 def add_causes(needs: pd.DataFrame, features: Features, links: pd.DataFrame) -> pd.DataFrame:

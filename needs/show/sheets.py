@@ -6,6 +6,7 @@ codes, money in euros and estimates with their interval and confidence.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,8 @@ _OUTCOMES = (
     *("territory", "territory_title", "sector", "sector_title", "action_type_title", "level", "public_title"),
     *("outcome_title", "horizon_months", "rate", *_INTERVAL),
 )
+_SKILLS_TOLD = 6  # of a lot: more would hide its line
+_MARKS = {1: "skill_named", 0: "skill_not_named", None: "skill_unknown"}
 _PRINTED = {"lots": 18, "rejected_lots": 20}
 
 
@@ -94,6 +97,7 @@ def lots_sheet(name: str, lots: pd.DataFrame, exercise: int, language: str) -> S
         allowance_eur=_euros(rows["allowance_cents"]),
         cost_per_place_eur=_euros(rows["cost_cents"]) / rows["places"].astype("float64").where(rows["places"] > 0),
         reason=_told(rows["reason"], language),
+        skills=_taught(rows["skills"], language),
         decided_by=_worded(rows["decided_by"], "decided_by", language),
         volet=_worded(rows["volet"], "volet", language),
         grade=_graded(rows["grade"], language),
@@ -178,6 +182,17 @@ def _euros(cents: pd.Series[int]) -> pd.Series[float]:
 def _told(reasons: pd.Series[str], language: str) -> pd.Series[str]:
     told = {text: tell(text, language) for text in reasons.dropna().unique()}
     return reasons.map(told).fillna("").astype("str")
+
+
+def _taught(skills: pd.Series[str], language: str) -> pd.Series[str]:
+    """Say the skills that lots should teach, the most needed first, and whether the certification names them. Same rows."""
+    told = {
+        text: "; ".join(
+            say(_MARKS[mark], language, title=title, share=share) for _, share, mark, title in json.loads(text)[:_SKILLS_TOLD]
+        )
+        for text in skills.dropna().unique()
+    }
+    return skills.map(told).astype("str").fillna("")
 
 
 def _graded(grades: pd.Series[str], language: str) -> pd.Series[str]:

@@ -50,7 +50,8 @@ _WIDTH = 30
 _WIDTHS = {
     "message": 100,
     **dict.fromkeys(("certification_title", "occupation_title", "reasons"), 44),
-    **dict.fromkeys(("formacode_title", "sector_title", "skills"), 38),
+    **dict.fromkeys(("formacode_title", "sector_title"), 38),
+    "skills": 60,
 }
 
 

@@ -62,7 +62,15 @@ _PUBLISHED: dict[str, tuple[_Types, _Types]] = {
         _texts("territory", "sector", "level", "period"),
         {**_ESTIMATE, **_second("need", "supply", "under_way", "training_solvable"), **_numbers("disagreement")},
     ),
-    "skill_needs": (_texts("territory", "skill", "period"), {**_ESTIMATE, **_second("growth"), **_numbers("emerging")}),
+    "skill_needs": (
+        _texts("territory", "skill", "period"),
+        {
+            **_ESTIMATE,
+            **_second("growth"),
+            **_numbers("emerging", "emerging_score", "false_alarms", "of_need"),
+            **_texts("emerging_of"),
+        },
+    ),
     "outcomes": (
         {**_texts("territory", "sector", "action_type", "level", "public", "outcome"), **_counts("horizon_months")},
         _ESTIMATE,
