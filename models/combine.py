@@ -14,7 +14,7 @@ ORIGINS = 16  # origins looked back to, at most
 CELLS = 1_000_000  # values told at all origins together, about: large panels need fewer origins
 FEWEST = 3  # origins of a large panel, at least
 PRIOR = 0.5  # origins at which the naive forecast is taken to have been right in total
-ROWS = 40_000  # values that weights are learned from
+ROWS = 150_000  # values that weights are learned from
 ROUNDS = 120  # of the descent; later ones change nothing that can be seen
 BUCKETS = 3  # parts of the horizon with weights of their own
 
@@ -65,9 +65,12 @@ def _tell(past: Past, horizon: int, members: Mapping[str, Member]) -> Numbers:
 
 
 def _sample(told: Numbers, actual: Numbers, most: int, turn: int) -> tuple[Numbers, Numbers]:
-    """Keep as many series, evenly, as give ``most`` values; others at each turn."""
-    every = max(1, -(-actual.size // most))
-    return told[turn % every :: every], actual[turn % every :: every]
+    """Keep as many series as give ``most`` values, drawn alike at each call; others at each turn."""
+    count = max(1, most // actual.shape[1])
+    if count >= len(actual):
+        return told, actual
+    chosen = np.sort(np.random.default_rng(turn).choice(len(actual), count, replace=False))
+    return told[chosen], actual[chosen]
 
 
 def learn_weights(judged: Sequence[tuple[Numbers, Numbers]], naive: int) -> Numbers:

@@ -29,6 +29,7 @@ from models.panel import SERIES, Numbers, Panel, to_panel
 
 INTERVAL = (0.1, 0.9)
 JUDGED = 10_000  # values of one origin that the interval is learned from
+LONG_YEARS, SHORT_YEARS = 0.98, 0.8  # what a year counts beside the next, for a level that hardly moves
 HELPED = 0.998  # share of the error that must remain, at most, for a regressor to be kept
 SURE = 2.0  # standard errors over series by which the error must fall
 TRIED = 2  # origins at which regressors are tried
@@ -151,11 +152,13 @@ class NeedForecaster(PanelForecaster):
         if season > 1:
             members["seasonal_naive"] = seasonal_naive
         naive = len(members)
-        members |= {"smoothing": smoothing, "pooled": pooled, "pooled_slow": partial(pooled, long=0.98, short=0.8)}
+        members |= {"smoothing": smoothing, "pooled": pooled}
         spans = sorted({1, max(1, season // 4), max(1, season // 2)})
         members |= {f"growing_{span}": partial(growing, span=span) for span in spans}
         if season == 1 or self.regressors_:
             members["relative"] = relative
+        if season == 1:
+            members["pooled_slow"] = partial(pooled, long=LONG_YEARS, short=SHORT_YEARS)
         return _keep(past, self.regressors_), members, naive
 
     def complete(self) -> pd.DataFrame:

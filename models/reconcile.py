@@ -46,7 +46,7 @@ class ReconcileParams(Section):
         12.0, "the errors of a series count beside those of its grain as if it had this many more", unit="periods", ge=0, le=240
     )
     common_errors: float = param(
-        0.1, "correlation of the errors of cells where no interval of an aggregate tells it", unit="", ge=0, le=1
+        0.1, "correlation of the errors of cells where no interval of an aggregate tells it", unit="correlation", ge=0, le=1
     )
     least_variance: float = param(
         0.01, "an aggregate's variance is at least this share of that of the sum of its cells", unit="share", ge=1e-6, le=1

@@ -1,7 +1,8 @@
-"""Forecasts at every level: cells, territories and sectors are forecast apart, then made to agree, so that sums add up.
+"""Forecasts at every level: cells, territories and families are forecast apart, then made to agree, so that sums add up.
 
 The cell is bassin × département × occupation. Whatever is published is a sum of cells; the forecasts of départements, of the
-Region and of its sectors only correct the cells, as far as they proved right before.
+Region and of its families only correct the cells, as far as they proved right before. Sectors are sums of needs: no human
+correction of what trains for an occupation changes how much of it is needed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pandas as pd
 
 from features.build import Features
 from features.contracts import GradeLimits, write_estimate
-from features.crosswalks import sector_links
+from features.crosswalks import links_between
 from features.vocabulary import REGION
 from models.backtest import ALL, BacktestParams, Forecaster, backtest, rolling_origins
 from models.forecast import ExponentialSmoothing, GlobalBoosting, LastValue, LastYearMean, NeedForecaster, SeasonalNaive
@@ -37,9 +38,10 @@ JUDGED: Mapping[str, Callable[[], Forecaster]] = {
     "global_boosting": GlobalBoosting,
 }
 DIGESTED = (OURS, NAIVE)  # judged every night: what runs use, and its yardstick
+FAMILIES = "FAP2021"
 ATOM = " "  # between the bassin and the département of a cell
 LEVELS = ["bassin/occupation", "department/occupation", "region/occupation"]
-APART = ["department/occupation", "region/occupation", "region/sector"]  # grains that correct the cells
+APART = ["department/occupation", "region/occupation", "region/family"]  # grains that correct the cells
 
 
 def add_up_levels(panel: pd.DataFrame) -> pd.DataFrame:
@@ -53,6 +55,8 @@ def forecast_levels(features: Features, horizon: int, params: Params, limits: Gr
 
     Each level is the sum of its cells. The interval of the need is widened by what is not known of the coverage.
     """
+    if features.panel["positions"].notna().sum() == 0:
+        return _nothing(limits)
     hierarchy = lay_out_cells(features)
     positions = forecast_agreed(_cells(features.panel, "positions"), features.priors, hierarchy, horizon, params.forecast)
     seasonal = forecast_sums(_cells(features.panel, "seasonal"), hierarchy, horizon)
@@ -68,18 +72,27 @@ def forecast_levels(features: Features, horizon: int, params: Params, limits: Gr
     ).sort_values(KEY, ignore_index=True)
 
 
+def _nothing(limits: GradeLimits) -> pd.DataFrame:
+    """Give the forecasts of a Region of which no offer is known: no row, the columns all the same."""
+    names = ["value", "low", "high", "n"]
+    names += [f"{name}{end}" for name in ("coverage", "need", "seasonal") for end in ("", "_low", "_high")]
+    told = pd.DataFrame({name: pd.Series(dtype="str") for name in KEY} | {name: pd.Series(dtype="float64") for name in names})
+    bounds = {name: told[name] for name in ("value", "low", "high", "n")}
+    return write_estimate(told, **bounds, borrowed=0.0, limits=limits)
+
+
 def lay_out_cells(features: Features) -> Hierarchy:
-    """Lay out what cells add up to: bassins, départements and the Region by occupation, and the Region's sectors."""
+    """Lay out what cells add up to: bassins, départements and the Region by occupation, and the Region's families."""
     atoms = features.panel[["territory", "department"]].drop_duplicates().sort_values(["territory", "department"])
     named = atoms["territory"] + ATOM + atoms["department"]
     lies = {"bassin": atoms["territory"], "department": atoms["department"], "region": REGION}
     places = pd.concat([pd.DataFrame({"grain": grain, "territory": named, "place": place}) for grain, place in lies.items()])
-    links = sector_links(features.crosswalks).groupby(["occupation", "sector"], as_index=False)[["weight"]].sum()
-    groups = links.rename(columns={"sector": "group"}).assign(grain="sector")
+    links = links_between(features.crosswalks, "ROME", FAMILIES).rename(columns={"code": "occupation", "target": "group"})
+    groups = links[["occupation", "group", "weight"]].assign(grain="family")
     grains = [(place, "occupation") for place in lies]
     linked = links["occupation"].isin(features.panel["occupation"].unique()).any()
     cells = _cells(features.panel, "positions").dropna(subset="value")
-    return build_hierarchy(cells, places, groups, [*grains, ("region", "sector")] if linked else grains)
+    return build_hierarchy(cells, places, groups, [*grains, ("region", "family")] if linked else grains)
 
 
 def _cells(panel: pd.DataFrame, measure: str) -> pd.DataFrame:
