@@ -187,11 +187,11 @@ def follow_shares(
     occupation, skill, ahead (0: the last quarter seen); ``angle`` and ``variance``.
     """
     pairs, seen = _lay_out(steps, listed, params)
+    strength, width = _judge(pairs, seen, params)
     kept, mean, spread = _kinds(pairs, seen, params)
     pairs, seen = pairs[kept].reset_index(drop=True), _Seen(seen.asking[kept], seen.listing[kept])
     psi = _dispersion(seen, params)
     law = _follow(seen, psi, (mean, spread))
-    strength, width = _judge(seen, psi, (mean, spread), params)
     angle, variance = _lead(law, quarters)
     angle, variance = angle[:, :1] + strength * (angle - angle[:, :1]), variance * width**2
     asking, listing = seen.last(YEAR)
@@ -310,15 +310,21 @@ def _lead(law: _Law, quarters: int) -> tuple[_Numbers, _Numbers]:
     return np.clip(np.stack(angles, axis=1), 0.0, np.pi / 2), np.stack(variances, axis=1)
 
 
-def _judge(seen: _Seen, psi: float, start: tuple[_Numbers, _Numbers], params: SkillShareParams) -> tuple[float, float]:
-    """Learn the strength of trends and the width of errors from what was foretold a year ahead, at each past year's end."""
+def _judge(pairs: pd.DataFrame, seen: _Seen, params: SkillShareParams) -> tuple[float, float]:
+    """Learn the strength of trends and the width of errors from what was foretold a year ahead, at each past year's end.
+
+    Where pairs start, which are kept and how noisy they are is worked out anew from what was known then.
+    """
     changes, truths, doubts = [], [], []
     for origin in range(1, params.origins + 1):
         past = seen.before(YEAR * origin)
         if past.asking.shape[1] < 2 * YEAR:
             break
-        angle, variance = _lead(_follow(past, psi, start), YEAR)
-        asking, listing = seen.before(YEAR * (origin - 1)).last(YEAR)
+        kept, *start = _kinds(pairs, past, params)
+        past = _Seen(past.asking[kept], past.listing[kept])
+        psi = _dispersion(past, params)
+        angle, variance = _lead(_follow(past, psi, (start[0], start[1])), YEAR)
+        asking, listing = (counts[kept] for counts in seen.before(YEAR * (origin - 1)).last(YEAR))
         tells = (listing >= params.reference_offers) & (past.listing.sum(axis=1) > 0)
         changes.append((angle[:, 1:].mean(axis=1) - angle[:, 0])[tells])
         truths.append((angle_of(asking, listing) - angle[:, 0])[tells])

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from features.vocabulary import InputError
 from models.boosting import boosting
-from models.combine import Mixed, bucket_of, combine, look_back
+from models.combine import Mixed, bucket_of, combine
 from models.counts import Spread, fit_spread
 from models.growth import relative
 from models.members import Member, Past, borrowed, growing, last_value, pooled, seasonal_naive, smoothing, year_mean
@@ -32,7 +32,7 @@ JUDGED = 10_000  # values of one origin that the interval is learned from
 LONG_YEARS, SHORT_YEARS = 0.98, 0.8  # what a year counts beside the next, for a level that hardly moves
 HELPED = 0.998  # share of the error that must remain, at most, for a regressor to be kept
 SURE = 2.0  # standard errors over series by which the error must fall
-TRIED = 2  # origins at which regressors are tried
+TRIED = 2  # past years in which regressors are tried
 
 
 class PanelForecaster(BaseEstimator):
@@ -68,19 +68,23 @@ class PanelForecaster(BaseEstimator):
         ahead = self.panel_.ahead(self.horizon_)
         rows = pd.MultiIndex.from_frame(self.panel_.series).get_indexer(pd.MultiIndex.from_frame(actual[SERIES]))
         steps = pd.Index(self.panel_.names(ahead)).get_indexer(pd.Index(actual["period"]))
+        if (steps < 0).any():
+            raise InputError(f"Only the {self.horizon_} periods told last have a probability.")
         came = actual["value"].to_numpy(dtype="float64")
         below, upto = (came > 0).astype("float64"), np.ones(len(came))
         part = bucket_of(self.horizon_)[steps]
         for bucket, spread in enumerate(self.spreads_):
-            held = (rows >= 0) & (steps >= 0) & (part == bucket)
+            held = (rows >= 0) & (part == bucket)
             mean = self.mixed_.values[rows[held], steps[held]]
             below[held], upto[held] = spread.below(came[held], mean), spread.upto(came[held], mean)
         return pd.DataFrame({"below": below, "upto": upto}, index=actual.index)
 
     def borrowed(self) -> pd.DataFrame:
         """Say which share of each forecast rests on other series, after :meth:`predict`. One row per territory, occupation."""
-        own = np.mean([mine.get("pooled", 0.0) for mine in self.mixed_.weights])
-        return self.panel_.series.assign(borrowed=own * borrowed(Past(self.panel_)))
+        past, weights = Past(self.panel_), pd.DataFrame(self.mixed_.weights).mean()
+        shares = {"pooled": borrowed(past), "pooled_slow": borrowed(past, long=LONG_YEARS)}
+        taken = [share * weights.get(name, 0.0) for name, share in shares.items()]
+        return self.panel_.series.assign(borrowed=np.sum(taken, axis=0))
 
     def _members(self, past: Past, horizon: int) -> tuple[Past, Mapping[str, Member], int]:
         """Give what is known, the members, and how many of them, the first, are naive."""
@@ -108,9 +112,12 @@ def learn_spreads(mixed: Mixed, panel: Panel, horizon: int) -> list[Spread]:
     """Learn the spread of each part of the horizon from what was told of it; no part is surer than a nearer one.
 
     Origins of one year are judged together: their months are not all alike. Of a part so far ahead that nothing told of it
-    has come to pass, the variance grows with its distance.
+    has come to pass, the variance grows with its distance. Without an origin, each period is told by the one before it.
     """
     part, spreads, grain = bucket_of(horizon), list[Spread](), panel.grain
+    before, after = panel.values[:, :-1], panel.values[:, 1:]
+    both = np.isfinite(before) & np.isfinite(after)
+    steps_of_one = [(before[both], after[both])] if both.any() else []
     for bucket in range(int(part[-1]) + 1):
         steps = np.flatnonzero(part == bucket)
         years: dict[int, list[tuple[Numbers, Numbers]]] = {}
@@ -122,7 +129,7 @@ def learn_spreads(mixed: Mixed, panel: Panel, horizon: int) -> list[Spread]:
             (np.concatenate([mean for mean, _ in year]), np.concatenate([came for _, came in year])) for year in years.values()
         ]
         if not spreads:
-            spreads.append(fit_spread(told, grain))
+            spreads.append(fit_spread(told or steps_of_one, grain))
         elif told:
             spreads.append(fit_spread(told, grain).at_least(spreads[-1]))
         else:
@@ -163,7 +170,8 @@ class NeedForecaster(PanelForecaster):
 
     def complete(self) -> pd.DataFrame:
         """Tell late territories the periods others have. One row per territory, occupation, period: value, low, high (80 %)."""
-        return complete(self.panel_)
+        with threadpool_limits(limits=1, user_api="blas"):
+            return complete(self.panel_)
 
 
 def _keep(past: Past, names: Sequence[str]) -> Past:
@@ -172,10 +180,11 @@ def _keep(past: Past, names: Sequence[str]) -> Past:
 
 
 def helpful(past: Past, horizon: int) -> list[str]:
-    """List the regressors to keep: at each past origin relative growth is told no worse with them, and better in all."""
+    """List the regressors to keep: relative growth of the last years is told no worse with them in any, and better in all."""
     names = [name for name, numbers in past.panel.regressors.items() if np.isfinite(numbers).any()]
     losses: dict[str, list[Numbers]] = {name: [] for name in ("", *names)}
-    for start in look_back(past, horizon)[:TRIED] if names else ():
+    starts = [past.periods - past.season * years for years in range(1, TRIED + 1)]
+    for start in [start for start in starts if start >= past.season] if names else ():
         came = past.values[:, start : start + horizon]
         for name, told in losses.items():
             known = _keep(past, [name] if name else []).until(start)

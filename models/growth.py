@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.members import TINY, Past, add_up, is_crisis
+from models.members import EARLIER, TINY, Past, add_up, is_crisis
 from models.panel import Codes, Flags, Numbers
 
 UNITS = 50.0  # the series in the middle of the volume is taken for so many units: one keeps the logarithm of zero finite
@@ -31,17 +31,18 @@ SPANS = (2, 3, 5)  # years over which a series' own past is averaged
 
 @dataclass(frozen=True)
 class Years:
-    """Yearly totals, complete: series × years. ``extra`` holds regressors of the same shape."""
+    """Yearly totals, complete: series × years. ``extra`` holds regressors of the same shape, ``signed`` those below zero."""
 
     values: Numbers
     territories: tuple[Codes, ...]
     occupations: tuple[Codes, ...]
     extra: Mapping[str, Numbers]
+    signed: frozenset[str] = frozenset()
 
     def until(self, count: int) -> Years:
         """Give what was known after ``count`` years."""
         extra = {name: numbers[:, :count] for name, numbers in self.extra.items()}
-        return Years(self.values[:, :count], self.territories, self.occupations, extra)
+        return Years(self.values[:, :count], self.territories, self.occupations, extra, self.signed)
 
     def groups(self) -> Iterator[Codes]:
         """Give every group: each level alone, wider territories × occupations, territories × the widest occupations."""
@@ -67,7 +68,8 @@ def to_years(past: Past) -> tuple[Years, Numbers]:
 
     ends = [past.periods - 1 - back * season for back in reversed(range(count))]
     known = {name: _carry(numbers)[:, ends] for name, numbers in panel.regressors.items()}
-    return Years(fold(fill_gaps(panel.values)), panel.territories, panel.occupations, known), fold(past.known)
+    signed = frozenset(name for name, numbers in known.items() if (numbers < 0).any())
+    return Years(fold(fill_gaps(panel.values)), panel.territories, panel.occupations, known, signed), fold(past.known)
 
 
 def fill_gaps(values: Numbers) -> Numbers:
@@ -117,7 +119,7 @@ def describe(years: Years) -> Numbers:
         whole = _over(codes, now) - now
         told += [ratio(whole, _over(codes, before) - before, 5.0), ratio(_over(codes, mean) - mean, whole, 5.0)]
     told += [ratio(expected, now) for expected in margins(years, now)]
-    told += [feature for numbers in years.extra.values() for feature in _describe_extra(numbers, now, unit)]
+    told += [each for name, of in years.extra.items() for each in _describe_extra(of, now, unit, signed=name in years.signed)]
     return np.column_stack(told)
 
 
@@ -132,10 +134,10 @@ def margins(years: Years, now: Numbers) -> list[Numbers]:
     return found
 
 
-def _describe_extra(numbers: Numbers, now: Numbers, unit: float) -> list[Numbers]:
+def _describe_extra(numbers: Numbers, now: Numbers, unit: float, *, signed: bool) -> list[Numbers]:
     """Say where a regressor stands: as a share beside the value's where it is a volume, as it is where it may be negative."""
     last, before = numbers[:, -1], numbers[:, -2] if numbers.shape[1] > 1 else numbers[:, -1]
-    if (numbers < 0).any():
+    if signed:
         return [last, last - before]
     share = last / max(last.sum(), TINY) * now.sum()
     least = typical(last) / UNITS
@@ -245,7 +247,7 @@ def expect_common(growths: Numbers, ahead: int) -> float:
     if len(growths) == 0:
         return 0.0
     last, before = float(growths[-1]), growths[:-1] if len(growths) > 1 else growths
-    if is_crisis(last, before):
+    if len(before) >= EARLIER and is_crisis(last, before):
         return -(last - float(np.median(before))) * (1 - (1 - UNDONE) ** ahead)
     return last * DAMPING * (1 - DAMPING**ahead) / (1 - DAMPING)
 

@@ -50,17 +50,20 @@ class Panel:
     def grain(self) -> float:
         """What the values are multiples of: 1 for counts, a twelfth for yearly means of monthly counts.
 
-        Where they are not and yet often zero, they are counts that were shared out or scaled: their commonest value is
-        taken for one. 0 where they are measured, not counted.
+        Where they are not and yet often zero, they may be counts that were shared out or scaled: most of them are whole all the
+        same, or one value is common and taken for one. 0 where they are measured, not counted.
         """
         seen = self.values[np.isfinite(self.values)]
         for grain in GRAINS:
-            if np.allclose(seen / grain, np.round(seen / grain), rtol=0, atol=1e-6):
+            if _whole(seen, grain).all():
                 return grain
         if (seen == 0).mean() < OFTEN:
             return 0.0
         values, counts = np.unique(seen[seen > 0], return_counts=True)
-        return float(values[counts.argmax()])
+        for grain in GRAINS:
+            if counts[_whole(values, grain)].sum() > counts.sum() / 2:
+                return grain
+        return float(values[counts.argmax()]) if counts.max() > OFTEN * counts.sum() else 0.0
 
     def until(self, count: int) -> Panel:
         """Give what was known after the first ``count`` periods: same series, later values and regressors gone."""
@@ -81,6 +84,13 @@ class Panel:
         named = pd.Series(self.names(periods), dtype="str" if self.text else periods.dtype)
         whole = named.take(np.tile(np.arange(len(periods)), len(self.series))).array
         return repeated.assign(period=whole, **{name: matrix.ravel() for name, matrix in columns.items()})
+
+
+def _whole(values: Numbers, grain: float) -> Flags:
+    """Say which values are multiples of a grain; what is far below it is none."""
+    counts = np.round(values / grain)
+    told: Flags = np.isclose(values / grain, counts, rtol=0, atol=1e-6) & ((counts > 0) | (values == 0))
+    return told
 
 
 def to_panel(frame: pd.DataFrame) -> Panel:

@@ -113,11 +113,20 @@ def quarters_of(months: list[str], last: str) -> dict[int, float]:
     return {step: ahead.count(step) / len(ahead) for step in sorted(set(ahead))}
 
 
+def _within(steps: dict[int, float], farthest: int) -> dict[int, float]:
+    """Take what lies beyond the farthest step that is known for it: shares stay there."""
+    near: dict[int, float] = {}
+    for step, weight in steps.items():
+        near[min(step, farthest)] = near.get(min(step, farthest), 0.0) + weight
+    return near
+
+
 def share_over(layout: Layout, asked: Asked, steps: dict[int, float]) -> Share:
     """Give the share of each pair in each territory, over some quarters: the Region's angle, moved by the gap of the territory.
 
     Of an angle N(m, v): E[sin²] = (1 − e⁻²ᵛ cos 2m) ÷ 2 and Var[sin²] = (1 + e⁻⁸ᵛ cos 4m) ÷ 8 − (e⁻²ᵛ cos 2m)² ÷ 4.
     """
+    steps = _within(steps, int(asked.ahead["ahead"].max()) if len(asked.ahead) else 0)
     wide = asked.ahead[asked.ahead["ahead"].isin(list(steps))]
     weights = wide["ahead"].map(steps).to_numpy(dtype="float64")
     shape = (len(asked.pairs), len(steps))

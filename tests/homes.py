@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from features.contracts import Checked
+from features.lazy import lazy
 from features.sources import SOURCES, files_of
 from needs.home import Home
 from needs.params import load_params
@@ -39,3 +42,14 @@ def gathered(home: Home, only: Sequence[str] = (), *, settings: tuple[str, ...] 
     params = load_params(home.params, settings)
     door = door_of(home, ingest(home, params.ingest, only))
     return gather(read_tables(home.lake), pd.Timestamp(AS_OF), params, door)
+
+
+def of_one(whole: Inputs) -> Inputs:
+    """Keep the vacancies of one bassin and the people who live there, or nobody knows where: a run of them is short."""
+    offers, people = whole.tables.offers, whole.tables.jobseekers
+    here = people["territory"].mode()[0]
+    near = (people["territory"] == here) | people["territory"].isna()
+    tables = replace(
+        whole.tables, offers=lazy(offers.to_table(filter=pc.field("territory") == here).to_pandas()), jobseekers=people[near]
+    )
+    return gather(tables, whole.as_of, whole.params, whole.door)

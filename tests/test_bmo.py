@@ -90,7 +90,7 @@ def test_order_and_split_change_nothing_and_every_row_is_kept_rejected_or_repeat
     def survey(rows: list[tuple[str, ...]], places: list[int]) -> str:
         return "\n".join(";".join(row[place] for place in places) for row in [HEADERS, *rows])
 
-    table = [tuple(ROW), *table]  # a column that never holds its type would refuse the file
+    table = [(*ROW[:6], "10", *ROW[7:]), *table]  # a column that never holds its type would refuse the file
     whole = read(write(folder / "a.csv", survey(table, list(range(len(HEADERS))))))
     parts = [write(folder / "b.csv", survey(table[cut:][::-1], order)), write(folder / "c.csv", survey(table[:cut], order))]
     assert_frame_equal(read(*parts).kept, whole.kept)

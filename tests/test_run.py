@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
-from homes import AS_OF, copy_home, gathered
+from homes import AS_OF, copy_home, gathered, of_one
 from pandas.testing import assert_frame_equal
 
 from features import facts
@@ -48,22 +48,6 @@ LATER = pd.Timestamp(AS_OF) + pd.Timedelta(days=40)
 @pytest.fixture(scope="module")
 def built(inputs: Inputs) -> Features:
     return build_features(inputs.tables, inputs.as_of, inputs.params.features)
-
-
-@pytest.fixture(scope="module")
-def few(inputs: Inputs) -> Inputs:
-    return of_one(inputs)
-
-
-def of_one(whole: Inputs) -> Inputs:
-    """Keep the vacancies of one bassin and the people who live there, or nobody knows where: a run of them is short."""
-    offers, people = whole.tables.offers, whole.tables.jobseekers
-    here = people["territory"].mode()[0]
-    near = (people["territory"] == here) | people["territory"].isna()
-    tables = replace(
-        whole.tables, offers=lazy(offers.to_table(filter=pc.field("territory") == here).to_pandas()), jobseekers=people[near]
-    )
-    return gather(tables, whole.as_of, whole.params, whole.door)
 
 
 def _rows(home: Home, table: str) -> list[tuple[object, ...]]:
@@ -416,26 +400,6 @@ def test_people_without_a_known_home_are_said(ran: Home, tmp_path: Path) -> None
     frame.to_csv(path, sep=";", index=False)
     digest = compute(of_one(gathered(home, ["jobseekers"])))["digest"]
     assert digest.loc[digest["message"].str.contains("commune inconnue"), "figure"].tolist() == [30.0]
-
-
-@pytest.mark.parametrize("name", [name for name in CONTRACT if name not in ("offers", "territories")])
-def test_a_run_stands_without_any_one_source_but_the_vacancies(few: Inputs, name: str) -> None:
-    without = replace(few.tables, **{name: CONTRACT[name].empty()})
-    told = compute(gather(without, few.as_of, few.params, Door({}, simulated=True)))
-    assert len(told["forecasts"])
-    assert (told["lots"]["cost_cents"].sum() > 0) == (name not in ("trainings", "employment", "purchases"))
-
-
-@pytest.mark.parametrize("day", ["2025-12-31", "2024-06-30"])
-def test_a_run_stands_on_an_earlier_day(few: Inputs, day: str) -> None:
-    told = compute(gather(few.tables, pd.Timestamp(day), few.params, Door({}, simulated=True)))
-    assert told["forecasts"]["period"].min() == str(pd.Period(day, "M") + 1)
-    assert told["recommendations"].empty
-
-
-def test_before_the_first_vacancy_the_gate_refuses(few: Inputs) -> None:
-    with pytest.raises(GateRefusal, match="no vacancy was known on 2020-01-01"):
-        compute(gather(few.tables, pd.Timestamp("2020-01-01"), few.params, Door({}, simulated=True)))
 
 
 def test_a_day_that_has_not_come_is_refused(drawn: Home, tmp_path: Path) -> None:

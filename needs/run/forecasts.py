@@ -111,7 +111,7 @@ def forecast_agreed(
     whole = fill_cells(cells)
     told = forecast_apart(cells.merge(known, on=KEY, how="left", validate="one_to_one"), whole, hierarchy, horizon)
     origins = rolling_origins(cells["period"], BacktestParams(origins=params.backtest_origins, lead=0, horizon=YEAR))
-    judged = [_judge_apart(whole, hierarchy, origin) for origin in origins]
+    judged = [_judge_apart(cells, whole, hierarchy, origin) for origin in origins]
     if judged:
         variances = learn_weights(pd.concat(judged, ignore_index=True), hierarchy, params.reconcile).variances
     else:
@@ -151,12 +151,16 @@ def forecast_apart(cells: pd.DataFrame, whole: pd.DataFrame, hierarchy: Hierarch
     return pd.concat(parts, ignore_index=True)
 
 
-def _judge_apart(whole: pd.DataFrame, hierarchy: Hierarchy, origin: str) -> pd.DataFrame:
-    """Forecast the year after an origin from what was then known. One row per origin, grain, series, period: value, actual."""
-    past = whole[whole["period"] <= origin]
-    told = forecast_apart(past, past, hierarchy, YEAR).assign(origin=origin)
-    came = whole.rename(columns={"value": "actual"})[[*KEY, "actual"]].assign(grain=CELL_GRAIN)
-    return told.merge(came, on=[*SERIES, "period"], how="left", validate="one_to_one")
+def _judge_apart(cells: pd.DataFrame, whole: pd.DataFrame, hierarchy: Hierarchy, origin: str) -> pd.DataFrame:
+    """Forecast the year after an origin from what was then known. One row per origin, grain, series, period: value, actual.
+
+    A cell that nobody had seen by then is told at zero. Where nothing was observed since, what the rest did stands for it.
+    """
+    past = fill_cells(cells[cells["period"] <= origin])
+    told = forecast_apart(past, past, hierarchy, YEAR)
+    ahead = whole[whole["period"].isin(told["period"].unique())].assign(grain=CELL_GRAIN).rename(columns={"value": "actual"})
+    judged = told.merge(ahead, on=[*SERIES, "period"], how="outer", validate="one_to_one")
+    return judged.fillna({"value": 0.0}).assign(origin=origin)
 
 
 def forecast_sums(cells: pd.DataFrame, hierarchy: Hierarchy, horizon: int) -> pd.DataFrame:
@@ -188,14 +192,16 @@ def _add_needs(positions: pd.DataFrame, border: pd.DataFrame, features: Features
     cells = positions[positions["grain"] == CELL_GRAIN].merge(border, on=KEY, how="left", validate="one_to_one")
     places = cells["territory"].str.split(ATOM, expand=True)
     shares = features.coverage.set_index("territory")["coverage"]
-    need = cells["value"] / places[0].map(shares).astype("float64") + cells["across"].fillna(0.0)
-    each = [cells[KEY].assign(territory=place, need=need) for place in (places[0], places[1], REGION)]
-    needs = pd.concat([part.groupby(KEY, as_index=False)[["need"]].sum() for part in each], ignore_index=True)
+    across = cells["across"].fillna(0.0)
+    own = cells[KEY].assign(need=cells["value"] / places[0].map(shares).astype("float64") + across, across=across)
+    each = [own.assign(territory=place) for place in (places[0], places[1], REGION)]
+    needs = pd.concat([part.groupby(KEY, as_index=False)[["need", "across"]].sum() for part in each], ignore_index=True)
     told = _levels(positions).merge(needs, on=KEY, how="left", validate="one_to_one")
-    own = coverage_of_levels(features.panel, features.coverage).reindex(told["territory"]).reset_index(drop=True)
-    low, high = own["coverage"] / own["coverage_high"], own["coverage"] / own["coverage_low"]
-    times = (told["need"] / told["value"]).where(told["value"] > 0, 1 / own["coverage"])
-    return told.assign(**own, need_low=told["low"] * times * low, need_high=told["high"] * times * high)
+    known = coverage_of_levels(features.panel, features.coverage).reindex(told["territory"]).reset_index(drop=True)
+    low, high = known["coverage"] / known["coverage_high"], known["coverage"] / known["coverage_low"]
+    times = ((told["need"] - told["across"]) / told["value"]).where(told["value"] > 0, 1 / known["coverage"])
+    bounds = {"need_low": told["low"] * times * low, "need_high": told["high"] * times * high}
+    return told.assign(**known, **{name: bound + told["across"] for name, bound in bounds.items()}).drop(columns="across")
 
 
 def coverage_of_levels(panel: pd.DataFrame, coverage: pd.DataFrame) -> pd.DataFrame:

@@ -67,7 +67,10 @@ def run_nightly(home: Home, params: Params, as_of: str | None, *, clock: Clock =
 def day_of(home: Home, as_of: str | None, now: datetime) -> pd.Timestamp:
     """Give the day a run stands on: the one asked for, else the newest day of the data, never after today."""
     today = f"{now:%Y-%m-%d}"
-    text = as_of or min(newest_day(home.lake), today)
+    newest = newest_day(home.lake)
+    if not (as_of or newest):
+        raise InputError("The lake is empty: run 'needs nightly' first, which loads what is in data/raw.")
+    text = as_of or min(newest, today)
     try:
         day = pd.Timestamp(datetime.strptime(text, "%Y-%m-%d"))
     except ValueError as error:
