@@ -31,8 +31,8 @@ run: env  ## draw the simulated region if data/raw is empty, then run the whole 
 	@if [ -z "$$(find data/raw -type f 2>/dev/null | head -n 1)" ]; then $(BIN)/needs demo --scale demo; fi
 	@$(BIN)/needs nightly
 
-test: env  ## pass every test and doctest, in parallel
-	$(BIN)/pytest -n auto --dist loadfile
+test: env  ## pass every test and doctest, in parallel: one thread for each process
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 check: env lint types imports test smoke  ## everything a commit must pass
 

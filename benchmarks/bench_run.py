@@ -51,7 +51,7 @@ def judge(home: Home) -> list[Figure]:
     return [
         Figure("positions, bassin × occupation × month, WAPE", wape(cells["positions"], cells["value"]), ""),
         Figure(
-            "  last value ÷ seasonal naive",
+            "  last value ÷ forecast",
             wape(cells["positions"], cells_of(floor)) / wape(cells["positions"], cells["value"]),
             "×",
         ),

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pandas as pd
 import pytest
-from homes import AS_OF, copy_home, read_all
+from homes import AS_OF, copy_home, of_one, read_all
 from hypothesis import settings
 
 from features.build import Features, build_features
@@ -118,6 +118,12 @@ def ran(drawn: Home, common: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def inputs(ran: Home, params: Params) -> Inputs:
     return gather(read_tables(ran.lake), pd.Timestamp(AS_OF), params, Door({}, simulated=True))
+
+
+@pytest.fixture(scope="session")
+def few(inputs: Inputs) -> Inputs:
+    """The inputs of one bassin: a run of them is short."""
+    return of_one(inputs)
 
 
 @pytest.fixture(scope="session")

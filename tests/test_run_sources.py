@@ -6,17 +6,11 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from homes import of_one
 
 from features.tables import CONTRACT
 from needs.run.door import Door
 from needs.run.gates import GateRefusal
 from needs.run.pipeline import Inputs, compute, gather
-
-
-@pytest.fixture(scope="module")
-def few(inputs: Inputs) -> Inputs:
-    return of_one(inputs)
 
 
 @pytest.mark.parametrize("name", [name for name in CONTRACT if name not in ("offers", "territories")])
