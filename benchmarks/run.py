@@ -12,7 +12,7 @@ from pathlib import Path
 
 from figures import Figure
 
-LINE = "{:<14}{:<84}{:>12}  {:<14}{}"
+LINE = "{:<16}{:<84}{:>12}  {:<14}{}"
 
 
 def main() -> int:
