@@ -84,7 +84,8 @@ def reconcile(
     infinite one, is not heard, and a cell whose variance is zero stays as it is.
 
     The value of every aggregate is the weighted sum of its cells, and none is below zero. Bounds do not add up: a sum is
-    surer than its parts. A series keeps the half-widths of its own interval, around the value it now has (none below zero).
+    surer than its parts. A series keeps the upper half-width of its own interval, and its lower bound the same share of the
+    value as it had (so that nothing stays possible where it was).
     An aggregate without an interval takes those of its cells, as far as their errors go together: half² = (1 − r)·Σ half² +
     r·(Σ half)², with r the median of what the aggregates that have an interval show.
     """
@@ -103,7 +104,9 @@ def reconcile(
     below, above = (
         _widths(np.maximum(width, 0.0), hierarchy.sums, params.common_errors) for width in (told - low, high - told)
     )
-    return write_out(hierarchy, periods, {"value": values, "low": np.maximum(values - below, 0.0), "high": values + above})
+    alone = np.vstack([told[:count], np.where(np.isnan(told[count:]), hierarchy.sums @ told[:count], told[count:])])
+    kept = np.clip(1 - np.divide(below, alone, out=np.ones_like(below), where=alone > 0), 0.0, 1.0)
+    return write_out(hierarchy, periods, {"value": values, "low": values * kept, "high": values + above})
 
 
 def _variances_of(variances: pd.DataFrame, hierarchy: Hierarchy, params: ReconcileParams) -> tuple[Vector, Vector]:

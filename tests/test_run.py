@@ -313,6 +313,9 @@ def test_forecasts_add_up_from_bassins_to_the_region(inputs: Inputs, built: Feat
         assert (told[low] <= told[value] + 1e-9).all(), value
         assert (told[value] <= told[high] + 1e-9).all(), value
     assert (told[measures] >= 0).all(axis=None)
+    rare = told["value"] < 0.05  # of which nine months in ten have none
+    assert rare.mean() > 0.1
+    assert (told.loc[rare, "low"] < 1e-3).mean() > 0.99, "what may stay at zero is not told to be above it"
 
 
 def test_a_small_group_of_past_trainees_cannot_be_told_from_its_wider_one(published: dict[str, pd.DataFrame]) -> None:
