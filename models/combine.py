@@ -15,7 +15,7 @@ CELLS = 1_000_000  # values told at all origins together, about: large panels ne
 FEWEST = 3  # origins of a large panel, at least
 PRIOR = 0.5  # origins at which the naive forecast is taken to have been right in total
 ROWS = 150_000  # values that weights are learned from
-ROUNDS = 120  # of the descent; later ones change nothing that can be seen
+ROUNDS = 120  # of the descent from the naive weights: stopped before it is done, it stays nearer to them
 BUCKETS = 3  # parts of the horizon with weights of their own
 
 
