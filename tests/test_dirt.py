@@ -96,7 +96,9 @@ def test_nothing_else_is_read_otherwise(both):
     changed = wanted[wanted["fault"].isin({"unknown_code", "missing_commune", "secret"})].groupby("source")["rows"].sum()
     rejected = both.planted[both.planted["reason"] != ""].groupby("source")["rows"].sum()
     for name, clean in both.clean.items():
-        before, after = (set(pd.util.hash_pandas_object(kept, index=False)) for kept in (clean.kept, both.dirty[name].kept))
+        # when a version of an offer was superseded follows from the other rows, and one of these may be spoilt
+        kept = [read.kept.drop(columns="superseded", errors="ignore") for read in (clean, both.dirty[name])]
+        before, after = (set(pd.util.hash_pandas_object(rows, index=False)) for rows in kept)
         assert len(after - before) == changed.get(name, 0), name
         assert len(before - after) == changed.get(name, 0) + rejected.get(name, 0), name
 

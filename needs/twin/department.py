@@ -69,19 +69,8 @@ class Part:
 
 def draw_department(world: World, plot: Plot, folders: Folders) -> Part:
     """Draw one département; write its files and its part of the truth."""
-    market = draw_market(world, plot.department)
-    effects = Effects(world)
-    openings = market.yearly_openings()
-    sessions = add_loads(plot.sessions, openings, plot.room)
-    first_pid = (world.departments.index(plot.department) + 1) * PIDS
-    careers = draw_careers(effects, sessions, plot.intercepts, first_pid, market.rng("careers"))
-    stock = draw_stock(
-        effects,
-        careers,
-        Place(market.atoms, plot.jobseekers, first_pid + len(careers.prescriptions)),
-        plot.intercepts,
-        market.rng("stock"),
-    )
+    market, effects = draw_market(world, plot.department), Effects(world)
+    sessions, careers, stock = draw_population(effects, market, plot)
     offered = pd.concat([sessions, plot.unfunded], ignore_index=True)
     catalogue = draw_catalogue(world, offered, careers.prescriptions, market.rng("catalogue"))
     leavers = _leavers(world, careers)
@@ -104,6 +93,15 @@ def draw_department(world: World, plot: Plot, folders: Folders) -> Part:
     asked = stock.tonight.iloc[market.rng("sample").permutation(len(stock.tonight))[: _asked(world, plot)]]
     told = {"leavers": leavers, "people": asked[PERSON], "match_values": matched.values}
     return Part(files, _wider(market) | told)
+
+
+def draw_population(effects: Effects, market: Market, plot: Plot) -> tuple[pd.DataFrame, Careers, Stock]:
+    """Draw who trains and who looks for work in one département: sessions with their loads, careers, and lists of people."""
+    sessions = add_loads(plot.sessions, market.yearly_openings(), plot.room)
+    first_pid = (market.world.departments.index(plot.department) + 1) * PIDS
+    careers = draw_careers(effects, sessions, plot.intercepts, first_pid, market.rng("careers"))
+    place = Place(market.atoms, plot.jobseekers, first_pid + len(careers.prescriptions))
+    return sessions, careers, draw_stock(effects, careers, place, plot.intercepts, market.rng("stock"))
 
 
 def _asked(world: World, plot: Plot) -> int:
@@ -134,12 +132,21 @@ def _truths(effects: Effects, market: Market, careers: Careers, intercepts: Inte
 
 def _write_people(market: Market, careers: Careers, stock: Stock, folder: Path) -> list[Written]:
     """Write who looks for work, who trained and who worked."""
-    trainings = _trainings(market, careers, stock)
+    rows = people_rows(market, careers, stock)
     return [
-        *_write_ours(market, folder, "jobseekers", stock.jobseekers, lambda t: t["known_from"].dt.strftime("%Y-%m-%d")),
-        *_write_ours(market, folder, "trainings", trainings, lambda t: t["known_from"].dt.strftime("%Y")),
-        *_write_ours(market, folder, "employment", _employment(market, stock)),
+        *_write_ours(market, folder, "jobseekers", rows["jobseekers"], lambda t: t["known_from"].dt.strftime("%Y-%m-%d")),
+        *_write_ours(market, folder, "trainings", rows["trainings"], lambda t: t["known_from"].dt.strftime("%Y")),
+        *_write_ours(market, folder, "employment", rows["employment"]),
     ]
+
+
+def people_rows(market: Market, careers: Careers, stock: Stock) -> dict[str, pd.DataFrame]:
+    """Give what files will hold of people, by source: ``jobseekers``, ``trainings``, ``employment``. Rows as there."""
+    return {
+        "jobseekers": stock.jobseekers,
+        "trainings": _trainings(market, careers, stock),
+        "employment": _employment(market, stock),
+    }
 
 
 def _write_ours(

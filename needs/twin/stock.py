@@ -1,7 +1,9 @@
 """The jobseekers of one département at yearly dates, and what became of them between.
 
-Each list holds the people in training soon, those who trained before and look for work, those of the list before who still
-do, and newcomers who complete it to the Region's numbers and proportions.
+Each list holds the people in training soon, those like them who find work before they would be, those who trained before and
+look for work, those of the list before who still do, and newcomers who complete it to the Region's numbers and proportions.
+Whoever trains is still out of work by then. Without those who found work first, a list would hold people whom nobody can hire
+until they train, and to leave out all who train later, which is wrong, would seem right.
 """
 
 from __future__ import annotations
@@ -23,11 +25,15 @@ _STILL_THERE = 0.42
 
 @dataclass(frozen=True)
 class Stock:
-    """Jobseekers (one row per person and date), those of ``as_of`` with what no file shows, and every spell of work."""
+    """Jobseekers (one row per person and date), those of ``as_of`` with what no file shows, and every spell of work.
+
+    ``people`` has one row per person who was ever listed, with what no file shows.
+    """
 
     jobseekers: pd.DataFrame
     tonight: pd.DataFrame
     spells: pd.DataFrame
+    people: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -50,20 +56,27 @@ def draw_stock(effects: Effects, careers: Careers, place: Place, intercepts: Int
     trained, spells = careers.people, careers.spells
     next_pid = place.first_pid
     listed = trained.head(0)
-    lists = []
+    lists, everybody = [], []
     for date, following in zip(dates, [*dates[1:], pd.Timestamp.max], strict=True):
         known = _known(trained, listed, spells, (date, following), place.jobseekers, rng)
+        soon = _soon(known, date)
+        lucky, found = _hired_first(effects, soon, (date, next_pid), intercepts, rng)
+        next_pid += len(soon)
+        known = pd.concat([known[~known["pid"].isin(soon.loc[lucky.index, "pid"])], lucky], ignore_index=True)
         missing = place.jobseekers - len(known)
         fresh = _newcomers(effects, known, missing, place, date, rng).assign(pid=next_pid + np.arange(missing))[PERSON]
         next_pid += missing
-        later = work_untrained(effects, fresh, intercepts, rng)
-        spells = pd.concat([spells, past_spells(fresh, rng), later], ignore_index=True)
+        later = pd.concat([found, work_untrained(effects, fresh, intercepts, rng)], ignore_index=True)
+        past = past_spells(pd.concat([lucky, fresh], ignore_index=True), rng)
+        spells = pd.concat([spells, past, later], ignore_index=True)
         listed = pd.concat([known, fresh], ignore_index=True)
+        everybody.append(listed)
         waits = (date - listed["registered"]).dt.days / DAYS_PER_MONTH
         told = file_columns(world, listed.assign(reference=date, wait_months=waits), spells, rng)
         # in the order of identifiers: how a list was put together tells who will train
         lists.append(told.sort_values("person", ignore_index=True))
-    return Stock(pd.concat(lists, ignore_index=True), lists[-1], spells)
+    people = pd.concat(everybody, ignore_index=True).drop_duplicates("pid", ignore_index=True)
+    return Stock(pd.concat(lists, ignore_index=True), lists[-1], spells, people)
 
 
 def _known(
@@ -84,6 +97,29 @@ def _known(
     )
     still = _sample(_idle(before[~before["pid"].isin(soon["pid"])], spells, date), round(size * _STILL_THERE), rng)
     return pd.concat([soon, once, still], ignore_index=True)
+
+
+def _soon(known: pd.DataFrame, date: pd.Timestamp) -> pd.DataFrame:
+    """Keep who is prescribed a course after the list. Same row: one person."""
+    return known[known["known_from"] > date].reset_index(drop=True)
+
+
+def _hired_first(
+    effects: Effects, soon: pd.DataFrame, start: tuple[pd.Timestamp, int], intercepts: Intercepts, rng: np.random.Generator
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Draw people like those about to train who find work before they would be prescribed it. One row per person; their spells.
+
+    Someone like each of them looks for work from the date on. Who has found none by then is the one who trains; who has is
+    another person, and stands in the list instead.
+    """
+    date, pid = start
+    alike = soon.assign(reference=date, known_from=date, seen=False, pid=pid + np.arange(len(soon)))
+    free = pd.Series(pd.NaT, index=soon.index, dtype=soon["busy_until"].dtype)
+    alike = alike.assign(wait_months=(date - alike["registered"]).dt.days / DAYS_PER_MONTH, busy_until=free)
+    work = work_untrained(effects, alike, intercepts, rng)
+    began = work.groupby("pid")["starts"].min().reindex(alike["pid"]).set_axis(alike.index)
+    hired = alike[(began <= soon["known_from"]).to_numpy()]
+    return hired, work[work["pid"].isin(hired["pid"])]
 
 
 def _newcomers(
