@@ -32,6 +32,7 @@ from features.seats import COUNTS, SeatParams, Training, count_under_way, seat_c
 from features.skill_gaps import place_gaps
 from features.skill_shares import YEAR, SkillShareParams, SkillShares, count_listing, count_steps, follow_shares
 from features.skills import SkillParams, asked_skills, count_skills, listed_skills, named_skills, offered_certifications
+from features.starts import StartParams, Watched, add_places, gather_starts, people_at
 from features.supply import SupplyParams, available_people, count_jobseekers, eligible_people, latest_people
 from features.surveys import lasting_projects
 from features.tables import Tables
@@ -71,6 +72,7 @@ class FeatureParams(Section):
     reach: ReachParams = ReachParams()
     unserved: UnservedParams = UnservedParams()
     outcomes: OutcomeParams = OutcomeParams()
+    starts: StartParams = StartParams()
     skills: SkillParams = SkillParams()
     skill_shares: SkillShareParams = SkillShareParams()
     novelty: NoveltyParams = NoveltyParams()
@@ -88,7 +90,8 @@ class Features:
     source; ``reach`` adds what neighbours have. ``priors`` is what the other sources let expect of the offers of the ``panel``,
     year by year as it was known. ``skills`` are those that the occupations of a sector ask, named by its certifications or not,
     ``skill_shares`` how often each occupation asks them; ``novelty`` says what emerges and declines, and how often that is said
-    of what does neither.
+    of what does neither. ``starts`` are people at the day from which effects count; ``tonight`` are those to be served,
+    described as they would be at a start.
     """
 
     cells: pd.DataFrame
@@ -105,6 +108,8 @@ class Features:
     unserved: pd.DataFrame
     chain: pd.DataFrame
     outcomes: pd.DataFrame
+    starts: pd.DataFrame
+    tonight: pd.DataFrame
     skills: pd.DataFrame
     skill_shares: SkillShares
     novelty: pd.DataFrame
@@ -131,10 +136,8 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
     training = Training(known.trainings, known.purchases, known.sessions)
     chain = seat_chain(training, as_of, params.seats)
     leavers = count_leavers(known.insertion, communes, as_of=as_of, params=params.leavers)
-    coming = count_under_way(training, chain, communes, as_of=as_of, params=params.seats)
-    people = list_people(latest_people(known.jobseekers), communes, params.publics)
     courses = list_courses(known.catalogue, communes, params.courses)
-    looked = look_for_sessions(people, courses, sector_links(crosswalks), as_of=as_of, params=params.unserved)
+    people = list_people(latest_people(known.jobseekers), communes, params.publics)
     counts = count_skills(known.offers, communes, as_of, params.skills, params.demand)
     return Features(
         cells=cells,
@@ -145,12 +148,14 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
         coverage=coverage,
         supply=supply,
         jobseekers=count_jobseekers(known.jobseekers, params.publics, params.supply),
-        under_way=_with_leavers(coming, leavers),
+        under_way=_with_leavers(count_under_way(training, chain, communes, as_of=as_of, params=params.seats), leavers),
         leavers=leavers,
         eligible=eligible_people(known.jobseekers, params.supply),
-        unserved=people_without_session(looked, params.privacy.smallest_cell, params.unserved),
+        unserved=_unserved(people, courses, setting, params),
         chain=chain,
         outcomes=_rates(known, setting, params),
+        starts=_with_places(_starts(known, setting, params), known, months, params),
+        tonight=_with_places(people_at(latest_people(known.jobseekers), as_of), known, months, params),
         skills=asked_skills(counts, _named(known, as_of, params.skills), crosswalks, known.skills, params.skills),
         skill_shares=_shares_of_skills(known, setting, counts, params),
         novelty=score_novelty(count_series(counts), params.novelty),
@@ -169,9 +174,33 @@ def _expected(known: Tables, seen: Observation, setting: Setting, params: Featur
     return expect_by_sources(known, seen, setting, last, params=params.observation, years=years)
 
 
+def _unserved(people: pd.DataFrame, courses: pd.DataFrame, setting: Setting, params: FeatureParams) -> pd.DataFrame:
+    """Count the people for whom no session exists. One row as in its builder."""
+    links = sector_links(setting.crosswalks)
+    looked = look_for_sessions(people, courses, links, as_of=setting.as_of, params=params.unserved)
+    return people_without_session(looked, params.privacy.smallest_cell, params.unserved)
+
+
+def _past(known: Tables, setting: Setting) -> Past:
+    return Past(known.trainings, known.employment, known.outcomes, link_courses(setting.crosswalks))
+
+
+def _starts(known: Tables, setting: Setting, params: FeatureParams) -> pd.DataFrame:
+    """Gather the people whom effects are estimated from. One row per person and start."""
+    watched = Watched(_past(known, setting), known.jobseekers)
+    return gather_starts(watched, setting.as_of, params.starts, params.outcomes)
+
+
+def _with_places(people: pd.DataFrame, known: Tables, months: pd.DataFrame, params: FeatureParams) -> pd.DataFrame:
+    """Say how many openings there are where each person lives, and in what each wants. Same rows."""
+    recent = months[months["period"].isin(sorted(months["period"].unique())[-params.starts.openings_months :])]
+    openings = recent.groupby(["territory", "occupation"], as_index=False)[["positions"]].sum()
+    return add_places(people, openings, latest_people(known.jobseekers))
+
+
 def _rates(known: Tables, setting: Setting, params: FeatureParams) -> pd.DataFrame:
     """Estimate what becomes of trainees. One row per cell, public, outcome and horizon."""
-    past = Past(known.trainings, known.employment, known.outcomes, link_courses(setting.crosswalks))
+    past = _past(known, setting)
     counts = count_outcomes(follow_exits(past, setting.as_of, params.outcomes), known.trainings, params.publics)
     return pool_rates(counts, params.outcomes, params.grades.limits(), params.privacy.smallest_cell)
 

@@ -101,7 +101,7 @@ def follow_exits(past: Past, as_of: pd.Timestamp, params: OutcomeParams) -> pd.D
     """
     trainings = past.trainings[_USED].reset_index(drop=True).rename_axis(index="prescription")
     exits = trainings[trainings["exited"].notna() & (trainings["status"] == "entre")]
-    moments = _moments(exits, _windows(past.employment), as_of, params)
+    moments = _moments(exits, spell_windows(past.employment), as_of, params)
     parts = [
         *_steps(trainings, as_of, params),
         *_next_courses(moments, exits, trainings),
@@ -144,7 +144,7 @@ def _steps(trainings: pd.DataFrame, as_of: pd.Timestamp, params: OutcomeParams) 
     yield _mark(judged, "certified", judged["certified"])
 
 
-def _windows(employment: pd.DataFrame) -> pd.DataFrame:
+def spell_windows(employment: pd.DataFrame) -> pd.DataFrame:
     """Say which years the spells of work cover. One row per département, and one (``""``) for all of them: since, until.
 
     They cover the days since a spell first ended, or was first told of: a register that opens today lists contracts that
@@ -183,12 +183,15 @@ def _next_courses(moments: pd.DataFrame, exits: pd.DataFrame, trainings: pd.Data
     yield _mark(asked, "qualification", first <= asked["when"])
 
 
-_AT_WORK = """
-WITH spans AS (
+# Spells of work as spans: ``until`` the last day known, ``lasting`` where the work is durable ($durable in months).
+SPANS = """
     SELECT person, starts, occupation, contract = 'IND' AS own, coalesce(ends, planned_end, TIMESTAMP '9999-12-31') AS until,
         contract IN ('CDI', 'PUB', 'IND') OR contract IN ('CDD', 'MIS')
             AND coalesce(planned_end, ends) >= starts + to_months($durable) AS lasting
-    FROM spells)
+    FROM spells"""
+SPELL = ["person", "starts", "ends", "planned_end", "contract", "occupation"]
+_AT_WORK = f"""
+WITH spans AS ({SPANS})
 SELECT moment, coalesce(bool_or(lasting), false) AS durable, bool_or(own) AS own_business,
     bool_or(aims.course IS NOT NULL) AS aimed, bool_or(spans.occupation IS NULL) AS unnamed
 FROM exits JOIN spans ON spans.person = exits.person AND until >= exits.exited
@@ -204,13 +207,13 @@ def _from_spells(moments: pd.DataFrame, exits: pd.DataFrame, past: Past, params:
     Durable: open-ended, public service, own business, or a fixed term or temporary work of a planned length long enough.
     ``trained_occupation`` is asked where the course leads to some; work in an unnamed occupation leaves it unknown.
     """
-    course, aims = _aims(exits, past.links, params)
+    course, aims = course_aims(exits, past.links, params)
     asked = moments.reset_index(drop=True).rename_axis(index="moment")
     tables = {
         "moments": asked[["prescription", "when"]].reset_index(),
         "exits": exits[["person", "exited"]].assign(course=course).reset_index(),
         "aims": aims,
-        "spells": past.employment[["person", "starts", "ends", "planned_end", "contract", "occupation"]],
+        "spells": past.employment[SPELL],
     }
     seen = ask(_AT_WORK, tables, durable=params.durable_months).set_index("moment")
     states = seen.assign(work=True).reindex(asked.index, fill_value=False)
@@ -222,7 +225,7 @@ def _from_spells(moments: pd.DataFrame, exits: pd.DataFrame, past: Past, params:
     yield _mark(asked[creating], "own_business", states.loc[creating, "own_business"])
 
 
-def _aims(exits: pd.DataFrame, links: pd.DataFrame, params: OutcomeParams) -> tuple[NDArray[np.int64], pd.DataFrame]:
+def course_aims(exits: pd.DataFrame, links: pd.DataFrame, params: OutcomeParams) -> tuple[NDArray[np.int64], pd.DataFrame]:
     """Say which occupations courses lead to: the number of each exit's course (−1: to none that is known), and then one row
     per course and occupation.
 

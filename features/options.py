@@ -7,6 +7,7 @@ import pandas as pd
 from features.supply import level_text
 
 OPTION = ["sector", "action_type", "level"]
+_MOST = 0.5
 
 
 def list_options(purchases: pd.DataFrame) -> pd.DataFrame:
@@ -14,7 +15,8 @@ def list_options(purchases: pd.DataFrame) -> pd.DataFrame:
 
     ``formacode``, ``certifinfo`` and ``entry_level`` are those most often bought (ties: the first code); price, hours,
     group sizes and places of a session are medians of the lots that were awarded; ``risk`` is the share that found no
-    bidder; ``busiest`` counts the sessions of its busiest year, all the providers have shown they can run.
+    bidder; ``busiest`` counts the sessions of its busiest year, all the providers have shown they can run. ``group_paid`` says
+    whether most are paid by the group, whoever comes: those that state a price of its hour, or none at all.
     """
     lots = purchases[(purchases["places"] > 0) & (purchases["sessions"] > 0)]
     lots = lots.assign(
@@ -25,6 +27,7 @@ def list_options(purchases: pd.DataFrame) -> pd.DataFrame:
         group=lots["places"] / lots["sessions"],
         place_eur=lots["cost_eur"] / lots["places"],
         hours=lots[["centre_hours", "company_hours", "remote_hours"]].fillna(0).sum(axis=1),
+        by_group=(lots["group_hour_eur"].notna() | lots["trainee_hour_eur"].isna()).astype(float),
         failed=(lots["bids"] == 0).astype("boolean").fillna(False).astype(float),
     )
     risk = lots.groupby(OPTION)["failed"].mean().rename("risk")
@@ -35,7 +38,8 @@ def list_options(purchases: pd.DataFrame) -> pd.DataFrame:
     usual = usual.sort_values([*OPTION, "places", "formacode", "certification"], ascending=[True] * 3 + [False, True, True])
     usual = usual.drop_duplicates(OPTION).drop(columns="places").rename(columns={"entry": "entry_level"})
     years = lots.groupby([*OPTION, "exercise"])["sessions"].sum()
-    numbers = numbers.assign(busiest=years.groupby(OPTION).max().astype(float)).join(risk)
+    paid = grouped["by_group"].mean() >= _MOST
+    numbers = numbers.assign(busiest=years.groupby(OPTION).max().astype(float), group_paid=paid).join(risk)
     options = usual.merge(numbers.reset_index(), on=OPTION, how="inner", validate="one_to_one")
     return _whole_groups(options[options["place_eur"] > 0]).sort_values(OPTION, ignore_index=True)
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.draws import even_draws
 from features.params import Section, param
 from features.vocabulary import InputError
 from models import metrics
@@ -216,7 +217,7 @@ def _tell(model: Forecaster, rows: pd.DataFrame, horizon: int, quantiles: Sequen
     missed = both["told"].isna()
     filled = both.assign(**{name: both[name].mask(missed, 0.0) for name in names if name in told}, missed=missed)
     below, upto = _place(model, filled)
-    draws = metrics.even_draws(rows[KEY].astype("str"))
+    draws = even_draws(rows[KEY].astype("str"))
     return filled.assign(below=below, upto=upto, pit=metrics.randomised_pit(below, upto, draws))
 
 

@@ -15,7 +15,6 @@ import pandas as pd
 
 Column = pd.Series | npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.float64]
-_BITS = 53  # of a float's mantissa: the finest even grid in [0, 1)
 
 
 def wape(actual: Column, forecast: Column, *, weight: Column | None = None) -> float:
@@ -122,12 +121,6 @@ def randomised_pit(below: Column, upto: Column, draw: Column) -> Numbers:
     """
     least, most, even = (np.asarray(column, dtype="float64") for column in (below, upto, draw))
     return np.asarray(least + even * (most - least))
-
-
-def even_draws(keys: pd.DataFrame) -> Numbers:
-    """Draw a number in [0, 1) for each row from its key alone: the same key gives the same, whatever the other rows."""
-    hashed = pd.util.hash_pandas_object(keys, index=False).to_numpy()
-    return np.asarray((hashed >> np.uint64(64 - _BITS)) * 2.0**-_BITS, dtype="float64")
 
 
 def pit_coverage(pit: Column, level: float, *, weight: Column | None = None) -> float:

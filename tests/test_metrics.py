@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import kstest, nbinom, poisson
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss
 
+from features.draws import even_draws
 from models import metrics
 from models.metrics import (
-    even_draws,
     interval_coverage,
     mase,
     naive_scales,
