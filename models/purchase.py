@@ -49,7 +49,7 @@ class PurchaseParams(Section):
         ge=1,
         le=10,
     )
-    smallest_worth: float = param(0.01, "a place worth less than this is not bought", unit="jobs", ge=0, le=1)
+    smallest_worth: float = param(0.001, "a place worth less than this is not bought", unit="jobs", ge=0, le=1)
 
     @field_validator("envelopes")
     @classmethod

@@ -24,7 +24,9 @@ GENERAL = (*PREPARING, CREATING)
 class RankingParams(Section):
     """Which outcome makes the worth of a place."""
 
-    horizon_months: int = param(12, "months after exit at which durable work counts", unit="months", ge=6, le=24)
+    horizon_months: int = param(
+        12, "months from entry (after exit, where no effect is known) at which durable work counts", unit="months", ge=6, le=24
+    )
     borrowed_people: float = param(
         25.0,
         "a rate borrowed whole from the Region tells of a territory as much as this many people",
@@ -45,31 +47,43 @@ def absorption(gap: pd.Series[float], need: pd.Series[float], finishers: pd.Seri
 
 @dataclass(frozen=True)
 class Known:
-    """What the ranking sets against the gaps: the options, the people below level 4, past outcomes, the chain of a seat."""
+    """What the ranking sets against the gaps: the options, the people below level 4, what courses add, the chain of a seat.
+
+    ``outcomes`` are rates after exit: they stand for effects where none could be estimated at all.
+    """
 
     options: pd.DataFrame
     eligible: pd.DataFrame
     outcomes: pd.DataFrame
+    effects: pd.DataFrame
     chain: pd.DataFrame
 
 
 def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits: GradeLimits) -> pd.DataFrame:
     """Rank in each territory what can be bought. One row per territory, sector, action_type, level.
 
-    worth of a place = fill × rate of durable work after exit × share of recruitments still open. A type that prepares
-    others is worth its rate of entry into a qualifying course × what such a course is worth there; business creation, its
-    rate of own businesses. ``rank`` 1 is the lowest cost per job; an option worth nothing comes last and has no cost.
+    worth of a place = fill × effect of an entry on durable work × share of recruitments still open. A type that prepares
+    others is worth its effect on entering a qualifying course × what such a course is worth there; business creation, its
+    effect on own businesses. ``rank`` 1 is the lowest cost per job; an option worth nothing comes last and has no cost.
+    The grade is no better than that of the effect.
     """
-    rows = _with_next_step(_with_rates(_open_shares(gaps, known), known.outcomes, params))
+    aimed = _with_aims(_open_shares(gaps, known))
+    effects = _effects_on_aims(known.effects, params)
+    told = (effects["outcome"] == "durable").any()
+    rows = _with_next_step(_with_effects(aimed, effects) if told else _with_rates(aimed, known.outcomes, params))
     estimates = write_estimate(
         rows,
         value=rows["success"] * rows["open"],
-        low=rows["success_low"] * rows["open_low"],
-        high=rows["success_high"] * rows["open_high"],
+        low=(rows["success_low"] * rows["open_low"]).where(rows["success_low"] >= 0, rows["success_low"] * rows["open_high"]),
+        high=(rows["success_high"] * rows["open_high"]).where(
+            rows["success_high"] >= 0, rows["success_high"] * rows["open_low"]
+        ),
         n=rows["n"],
         borrowed=rows["borrowed"],
         limits=limits,
     )
+    worse = estimates["doubts"] > estimates["grade"]
+    estimates = estimates.assign(grade=estimates["grade"].mask(worse & estimates["grade"].notna(), estimates["doubts"]))
     cost = estimates["place_eur"] / estimates["value"].where(estimates["value"] > 0)
     ranked = estimates.assign(cost_per_job_eur=cost).sort_values(["territory", "cost_per_job_eur", *OPTION], na_position="last")
     ranked = ranked.assign(rank=ranked.groupby("territory").cumcount() + 1)
@@ -90,13 +104,37 @@ def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
     return rows.assign(**filled, **opened, fill=float(known.chain["fill"].iloc[0]))
 
 
-def _with_rates(rows: pd.DataFrame, outcomes: pd.DataFrame, params: RankingParams) -> pd.DataFrame:
-    """Give each option the rate of what it is for: the territory's own, else the Region's, all of it borrowed. Same rows."""
+def _with_aims(rows: pd.DataFrame) -> pd.DataFrame:
+    """Name the outcome that each option is for. Same rows."""
     aims = rows["action_type"].map({**dict.fromkeys(PREPARING, "qualification"), CREATING: "own_business"}).fillna("durable")
+    return rows.assign(outcome=aims.astype("str"))
+
+
+def _effects_on_aims(effects: pd.DataFrame, params: RankingParams) -> pd.DataFrame:
+    """Keep the effects on everybody that are told, at the horizon. One row per sector, action_type, outcome."""
+    return effects[
+        (effects["group"] == "all") & (effects["horizon_months"] == params.horizon_months) & effects["value"].notna()
+    ]
+
+
+def _with_effects(aimed: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:
+    """Give each option what an entry adds to what it is for: in its sector, else over all sectors. Same rows."""
+    key = ["sector", "action_type", "outcome"]
+    names = {"value": "rate", "low": "rate_low", "high": "rate_high", "grade": "doubts"}
+    told = effects.rename(columns=names)[[*key, *names.values(), "n", "borrowed"]]
+    whole = told[told["sector"] == ""].drop(columns="sector").assign(n=0.0, borrowed=1.0)
+    own = aimed.merge(told, on=key, how="left", validate="many_to_one")
+    wide = aimed[key[1:]].merge(whole, on=key[1:], how="left", validate="many_to_one")
+    columns = (*names.values(), "n", "borrowed")
+    told = own.assign(**{name: own[name].where(own["rate"].notna(), wide[name]) for name in columns})
+    return told.assign(n=told["n"].fillna(0.0), borrowed=told["borrowed"].fillna(1.0), doubts=told["doubts"].fillna("D"))
+
+
+def _with_rates(aimed: pd.DataFrame, outcomes: pd.DataFrame, params: RankingParams) -> pd.DataFrame:
+    """Give each option the rate of what it is for: the territory's own, else the Region's, all of it borrowed. Same rows."""
     asked = outcomes[(outcomes["public"] == "tout_public") & (outcomes["horizon_months"] == params.horizon_months)]
     names = {"value": "rate", "low": "rate_low", "high": "rate_high"}
     rates = asked.rename(columns=names)[[*KEY, "outcome", *names.values(), "n", "borrowed"]]
-    aimed = rows.assign(outcome=aims.astype("str"))
     local = aimed.merge(rates, on=[*KEY, "outcome"], how="left", validate="many_to_one")
     whole = rates[rates["territory"] == REGION].drop(columns="territory").assign(n=0.0, borrowed=1.0)
     region = aimed[[*OPTION, "outcome"]].merge(
@@ -105,7 +143,8 @@ def _with_rates(rows: pd.DataFrame, outcomes: pd.DataFrame, params: RankingParam
         how="left",
         validate="many_to_one",
     )
-    return local.assign(**{name: local[name].fillna(region[name]) for name in (*names.values(), "n", "borrowed")})
+    known = {name: local[name].fillna(region[name]) for name in (*names.values(), "n", "borrowed")}
+    return local.assign(**known, doubts="A")
 
 
 def _borrowed_bounds(rates: pd.Series[float], people: float) -> dict[str, pd.Series[float]]:

@@ -14,8 +14,12 @@ from pydantic.fields import FieldInfo
 from features.build import FeatureParams
 from features.params import Section, param
 from features.sources.publication import PublicationParams
+from models.action_scores import ActionParams
 from models.backtest import BacktestParams
+from models.effects import EffectParams
 from models.matching import MatchingParams
+from models.personal import PersonalParams
+from models.policy import PolicyParams
 from models.purchase import PurchaseParams
 from models.ranking import RankingParams
 from models.reconcile import ReconcileParams
@@ -65,6 +69,10 @@ class Params(Section):
     features: FeatureParams = FeatureParams()
     forecast: ForecastParams = ForecastParams()
     skills: SkillNeedParams = SkillNeedParams()
+    effects: EffectParams = EffectParams()
+    personal: PersonalParams = PersonalParams()
+    actions: ActionParams = ActionParams()
+    policy: PolicyParams = PolicyParams()
     ranking: RankingParams = RankingParams()
     purchase: PurchaseParams = PurchaseParams()
     matching: MatchingParams = MatchingParams()

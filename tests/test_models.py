@@ -16,6 +16,7 @@ from pandas.testing import assert_frame_equal
 from features.build import GradeParams
 from features.vocabulary import PUBLICS, months_from
 from models.backtest import backtest
+from models.effects import no_effects
 from models.forecast import LastValue, SeasonalNaive
 from models.gap import sector_needs, to_sectors
 from models.matching import MatchingParams, find_candidates, session_loads, share_seats
@@ -167,7 +168,7 @@ def _ranked(gap: tuple[float, ...] = (60.0, 40.0, 30.0), busiest: float = 1000.0
         }
     )  # fmt: skip
     people = pd.DataFrame({"territory": ["BE4441"], "people": [500]})
-    return rank_options(gaps, Known(_options(busiest=busiest), people, rates, CHAIN), RankingParams(), LIMITS)
+    return rank_options(gaps, Known(_options(busiest=busiest), people, rates, no_effects(), CHAIN), RankingParams(), LIMITS)
 
 
 def _plan(amount: float, gap: Iterable[float] = (60.0, 40.0, 30.0)) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -137,6 +137,7 @@ def test_the_ranking_of_a_territory_rests_on_it_alone(
             built.options,
             built.eligible[built.eligible["territory"] == territory],
             built.outcomes[built.outcomes["territory"].isin([territory, "R44"])],
+            published["effects"],
             built.chain,
         )
         told = rank_options(gaps[gaps["territory"] == territory], known, inputs.params.ranking, limits)

@@ -18,6 +18,7 @@ from lxml import etree, html
 from features import facts
 from features.vocabulary import ACTION_TYPES, PUBLICS, months_from
 from models.matching import BARRIERS
+from models.seat_costs import STEPS
 from needs.show.figures import count, euros, percent, safe_cell
 from needs.show.messages import LANGUAGES, messages, say, tell
 from needs.show.report import write_report
@@ -110,6 +111,47 @@ def rankings(draw, bassins):
     return rows.assign(reasons=json.dumps([["need_unmet", 0.4], ["cost_low", 0.2]]))
 
 
+def effects(draw):
+    grid = pd.MultiIndex.from_product(
+        [["", "230"], ["certification", "langue"], ["all", "sex=F"], ["durable", "work"], [6, 12]]
+    )
+    rows = grid.to_frame(index=False, name=["sector", "action_type", "group", "outcome", "horizon_months"])
+    told = (
+        "n_effective",
+        "overlap",
+        "robustness",
+        "bound_low",
+        "bound_high",
+        "applicants",
+        "applicants_low",
+        "applicants_high",
+    )
+    numbers = {name: draw.random(len(rows)) for name in (*told, "raw_rate")}
+    doubts = ["", "fragile", "designs|fragile", "refused"]
+    return rows.assign(**estimate(draw, len(rows), 0.1), **numbers, lowered=np.resize(doubts, len(rows)))
+
+
+def seat_costs(draw):
+    rows = pd.DataFrame({"sector": ["230", "312"], "action_type": ["certification", "langue"], "level": ["4", ""]})
+    steps = {f"{step}{unit}": draw.random(2) for step in STEPS for unit in ("", "_eur")}
+    return rows.assign(place_eur=3000.0, seat_eur=3000.0, group_paid=[1, 0], **steps)
+
+
+def course_scores(draw):
+    rows = pd.DataFrame({"kind": ["lot", "provider"], "code": ["GE24-0001", "90000001234567"], "action_type": "certification"})
+    return rows.assign(
+        **estimate(draw, 2, 0.1), raw_rate=0.6, promised=0.05, beyond=0.01, rank=pd.array([None, 1], dtype="Int64")
+    )
+
+
+def policies(draw):
+    rows = pd.DataFrame({"policy": ["status_quo", "nothing", "public:rsa", "tree_2", "unrestricted_capped"]})
+    numbers = {name: draw.random(len(rows)) for name in ("places", "cost")}
+    ends = {f"{name}{end}": draw.random(len(rows)) for name in ("net", "gain") for end in ("", "_low", "_high")}
+    rule = [None, None, None, "level <= 3 & not rsa → certification; level > 3 (or unknown) → ", None]
+    return rows.assign(**estimate(draw, len(rows), 0.1), **numbers, **ends, rule=pd.array(rule, dtype="str"))
+
+
 @cache
 def published(bassins=5, occupations=6, months=30, size=60):
     """A run such as the nightly job publishes, with real codes and made-up figures."""
@@ -129,6 +171,10 @@ def published(bassins=5, occupations=6, months=30, size=60):
             value=outcomes["value"].clip(0, 1), public="tout_public", outcome="durable", horizon_months=6
         ),
         "rankings": rankings(draw, towns),
+        "effects": effects(draw),
+        "seat_costs": seat_costs(draw),
+        "course_scores": course_scores(draw),
+        "policies": policies(draw),
         "lots": lots(draw, towns, size, "A", ["best_cost_per_job"]),
         "rejected_lots": lots(draw, towns, size, "R", ["envelope_spent", "no_gap_left", "no_whole_session"]),
         "recommendations": pd.DataFrame(

@@ -530,7 +530,8 @@ def test_lots_of_a_run_say_what_to_teach_in_words(
         assert shares == sorted(shares, reverse=True)
         assert all(0 <= share <= 1 for share in shares)
         assert all(title == titles[code] for code, _, _, title in cells)
-    assert {mark for cells in told.values() for _, _, mark, _ in cells} == {0, 1, None}
+    considered = pd.concat([lots["skills"], published["rejected_lots"]["skills"]]).dropna()
+    assert {mark for cells in considered for _, _, mark, _ in json.loads(cells)} == {0, 1, None}
     certified = set(link_courses(features.crosswalks).query("kind == 'CERTIFINFO'")["code"])
     unknown = lots[lots["lot_id"].isin([lot for lot, cells in told.items() if cells[0][2] is None])]
     assert not set(unknown["certification"]) & certified
@@ -567,6 +568,8 @@ def test_where_no_offer_lists_a_skill_nothing_is_told_and_it_is_said(
     assert without.lots["skills"].isna().all()
     assert without.rejected["skills"].isna().all()
     conform("lots", without.lots)
-    digested = Digested(inputs.tables, unskilled, published, pd.DataFrame({"grain": []}), told.mass, inputs.door, 0, 2027)
+    digested = Digested(
+        inputs.tables, unskilled, published, pd.DataFrame({"grain": []}), told.mass, pd.DataFrame(), inputs.door, 0, 2027
+    )
     messages = write_digest(digested, inputs.params)["message"]
     assert say("digest.silence.skills", "fr") in set(messages)

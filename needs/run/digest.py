@@ -16,7 +16,7 @@ from needs.run.skills import MASS, mass_of_bassins
 from needs.show.messages import say
 
 # What later stages will fill: it is published empty, and said.
-NOT_YET = ("effects", "stability", "expected_gain", "rules")
+NOT_YET = ("stability", "rules")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Digested:
     tables: Mapping[str, pd.DataFrame]
     judged: pd.DataFrame
     skill_mass: pd.DataFrame
+    audited: pd.DataFrame
     door: Door
     stale_days: int
     exercise: int
@@ -49,6 +50,7 @@ def write_digest(digested: Digested, params: Params) -> pd.DataFrame:
         *_people(digested, params),
         *_forecasts(digested),
         *_skills(digested),
+        *_effects(digested, params),
         *_plan(digested, params),
         *_silences(digested),
     ]
@@ -136,6 +138,32 @@ def _skills(digested: Digested) -> Iterator[Line]:
     need, silent, asked, rows = (float(told[name][year]) for name in MASS)
     values = {"year": year, "need": need, "silent": silent / max(need, 1.0), "each": asked / max(need - silent, 1.0)}
     yield "info", "skills.mass", {**values, "told": rows / max(asked, 1.0)}, asked
+
+
+def _effects(digested: Digested, params: Params) -> Iterator[Line]:
+    """Say what training adds, and what speaks against it."""
+    table, months = digested.tables["effects"], params.effects.horizon_months
+    told = table[(table["group"] == "all") & (table["outcome"] == "durable") & (table["horizon_months"] == months)]
+    types = told[(told["sector"] == "") & told["value"].notna()]
+    if types.empty:
+        yield "warning", "silence.effects", {}, 0.0
+        return
+    means = {name: float((types[name] * types["n"]).sum() / types["n"].sum()) for name in ("value", "low", "high", "raw_rate")}
+    values = {"effect": means["value"], "low": means["low"], "high": means["high"], "rate": means["raw_rate"], "months": months}
+    yield "info", "effects.told", values, means["value"]
+    if refused := int((told["lowered"] == "refused").sum()):
+        yield "warning", "effects.refused", {"count": refused}, refused
+    for doubt in ("designs", "placebo"):
+        if count := int(types["lowered"].str.contains(doubt).sum()):
+            yield "warning", f"effects.{doubt}", {"count": count}, count
+    if types["lowered"].str.contains("control").any():
+        control = float(types["control"].iloc[0])
+        yield "warning", "effects.control", {"effect": control}, control
+    if scored := len(digested.tables["course_scores"]):
+        yield "info", "effects.scores", {"count": scored}, scored
+    if len(digested.audited):
+        moved = float(digested.audited["moved"].abs().max())
+        yield "info", "effects.moved", {"moved": moved}, moved
 
 
 def _plan(digested: Digested, params: Params) -> Iterator[Line]:

@@ -1,4 +1,4 @@
-"""The straight line of one run: lake → features → forecasts → outcomes → ranking → plan → matches → published tables.
+"""The straight line of one run: lake → features → forecasts → outcomes → effects → ranking → plan → matches → published tables.
 
 Read :func:`compute` from top to bottom to follow a row; each step is one call, and logs one line.
 """
@@ -24,6 +24,7 @@ from models.matching import Candidates, find_candidates, session_loads, share_se
 from models.purchase import plan_purchase, served_months
 from models.ranking import Known, rank_options
 from needs.params import Params
+from needs.run.added import add_gains, tell_added
 from needs.run.batch import for_each_territory
 from needs.run.code import code_version
 from needs.run.digest import Digested, write_digest
@@ -89,11 +90,14 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         refuse_nothing(forecasts, inputs.as_of)
     with step("backtest") as rows:
         judged = judge_forecasts(features.panel, params.forecast)
-        rows |= {"origins": judged["origin"].nunique()}
+        rows["origins"] = judged["origin"].nunique()
     with step("outcomes") as rows:
         outcomes = publishable(features.outcomes)
-        rows |= {"rates in": len(features.outcomes), "kept": len(outcomes)}
-        rows |= {"of too few people": len(features.outcomes) - len(outcomes)}
+        few = len(features.outcomes) - len(outcomes)
+        rows |= {"rates in": len(features.outcomes), "kept": len(outcomes), "of too few people": few}
+    with step("effects") as rows:
+        effects, added = tell_added(features, inputs.tables, params)
+        rows |= {"starts in": len(features.starts), "rows": len(effects.table), "courses scored": len(added["course_scores"])}
     with step("needs of sectors") as rows:
         needs = needs_of_bassins(forecasts, features, links, inputs)
         rows |= {"forecasts in": len(forecasts), "rows": len(needs)}
@@ -101,7 +105,7 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         told = tell_skills(forecasts, features, params.skills, limits)
         rows |= {"rows": len(told.needs), **count_mass(told.mass)}
     with step("ranking") as rows:
-        known = Known(features.options, features.eligible, features.outcomes, features.chain)
+        known = Known(features.options, features.eligible, features.outcomes, effects.table, features.chain)
         ranked = rank_options(yearly_gap(needs), known, params.ranking, limits)
         rows |= {"options in": len(features.options), "rows": len(ranked)}
     with step("plan") as rows:
@@ -110,13 +114,18 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         rows |= {"options in": len(ranked), "lots": len(plan.lots), "not bought": len(plan.rejected)}
     with step("matches") as rows:
         matched = match(features, links, inputs)
-        rows |= {"people in": len(features.people), "courses in": len(features.courses)}
-        rows |= {"proposed": len(matched["recommendations"])}
+        matched["recommendations"], audited = add_gains(matched["recommendations"], features, effects, params)
+        proposed = len(matched["recommendations"])
+        rows |= {"people in": len(features.people), "courses in": len(features.courses), "proposed": proposed}
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
-    tables |= {"skill_needs": told.needs, "lots": plan.lots, "rejected_lots": plan.rejected}
+    tables |= {"skill_needs": told.needs, "lots": plan.lots, "rejected_lots": plan.rejected, **added}
     stale = (inputs.as_of - inputs.tables.newest).days
-    digested = Digested(inputs.tables, features, tables, judged, told.mass, inputs.door, stale, inputs.exercise)
-    tables["digest"] = write_digest(digested, params)
+    digested = Digested(inputs.tables, features, tables, judged, told.mass, audited, inputs.door, stale, inputs.exercise)
+    return _held(tables | {"digest": write_digest(digested, params)}, features, params)
+
+
+def _held(tables: dict[str, pd.DataFrame], features: Features, params: Params) -> dict[str, pd.DataFrame]:
+    """Keep the columns that are published, and hold the gates. Each frame as in :func:`compute`."""
     published = {name: _published_columns(name, frame) for name, frame in tables.items()}
     hold_gates(published, features.people, params)
     return published

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from models.seat_costs import STEPS
 from needs.show.messages import messages, say, tell
 from needs.show.titles import grade_title, titled
 
@@ -43,6 +44,20 @@ _OUTCOMES = (
     *("territory", "territory_title", "sector", "sector_title", "action_type_title", "level", "public_title"),
     *("outcome_title", "horizon_months", "rate", *_INTERVAL),
 )
+_EFFECTS = (
+    *("action_type_title", "sector", "sector_title", "group_title", "outcome_title", "months_from_entry", "added"),
+    *(*_INTERVAL, "raw_rate", "applicants", "applicants_low", "applicants_high", "bound_low", "bound_high", "robustness"),
+    *("overlap", "n_effective", "doubts"),
+)
+_SEATS = (
+    *("action_type_title", "sector", "sector_title", "level", "place_eur", "paid_by", "seat_eur"),
+    *(f"seat_{step}{unit}" for step in STEPS for unit in ("", "_eur")),
+)
+_SCORES = (*("kind", "code", "action_type_title", "rank", "raw_rate", "promised", "added", *_INTERVAL),)
+_POLICIES = (
+    *("policy_title", "trained", "brought", "low", "high", "cost_jobs", "net", "net_low", "net_high"),
+    *("gain", "gain_low", "gain_high", "n", "rule"),
+)
 _SKILLS_TOLD = 6  # of a lot: more would hide its line
 _MARKS = {1: "skill_named", 0: "skill_not_named", None: "skill_unknown"}
 _PRINTED = {"lots": 18, "rejected_lots": 20}
@@ -69,6 +84,10 @@ def sheets_of(tables: Mapping[str, pd.DataFrame], exercise: int, language: str) 
         sector_needs_sheet(tables["sector_needs"], language),
         forecasts_sheet(tables["forecasts"], language),
         outcomes_sheet(tables["outcomes"], language),
+        effects_sheet(tables["effects"], language),
+        seat_costs_sheet(tables["seat_costs"], language),
+        course_scores_sheet(tables["course_scores"], language),
+        policies_sheet(tables["policies"], language),
     ]
 
 
@@ -141,6 +160,86 @@ def outcomes_sheet(outcomes: pd.DataFrame, language: str) -> Sheet:
     """Show the rates from exit. One row per territory, sector, type, level, public, outcome and horizon."""
     rows = titled(outcomes, language).rename(columns={"value": "rate"})
     return _longest(Sheet("outcomes", rows.assign(grade=_graded(rows["grade"], language))[list(_OUTCOMES)]), language)
+
+
+def effects_sheet(effects: pd.DataFrame, language: str) -> Sheet:
+    """Show what courses add, types and everybody first. One row per sector, type, group, outcome and months."""
+    whole = effects.assign(narrow=effects["sector"].ne("").astype(int) + effects["group"].ne("all"))
+    rows = titled(whole.sort_values(["narrow", "action_type"], kind="stable", ignore_index=True), language)
+    every = say("all_sectors", language)
+    rows = rows.assign(
+        sector_title=rows["sector_title"].where(rows["sector"] != "", every),
+        group_title=_worded(rows["group"], "group", language),
+        doubts=_listed(rows["lowered"], "doubt", language),
+        grade=_graded(rows["grade"], language),
+    ).rename(columns={"value": "added", "horizon_months": "months_from_entry"})
+    notes = tuple(say(f"notes_effects_{part}", language) for part in ("added", "bounds"))
+    return _longest(Sheet("effects", rows[list(_EFFECTS)], notes=notes), language)
+
+
+def seat_costs_sheet(seats: pd.DataFrame, language: str) -> Sheet:
+    """Show how far a seat gets and what each step costs. One row per sector, type and exit level."""
+    rows = titled(seats, language)
+    names = {f"{step}{unit}": f"seat_{step}{unit}" for step in STEPS for unit in ("", "_eur")}
+    paid = rows["group_paid"].map({1: "group", 0: "trainee"})
+    rows = rows.assign(paid_by=_worded(paid.astype("str"), "paid_by", language)).rename(columns=names)
+    return _longest(Sheet("seat_costs", rows[list(_SEATS)], notes=(say("notes_seats", language),)), language)
+
+
+def course_scores_sheet(scores: pd.DataFrame, language: str) -> Sheet:
+    """Show what lots and providers added beside what was promised of their courses. One row per lot or provider, and type."""
+    rows = titled(scores, language)
+    rows = rows.assign(kind=_worded(rows["kind"], "kind", language), grade=_graded(rows["grade"], language))
+    rows = rows.rename(columns={"value": "added"})[list(_SCORES)]
+    return _longest(Sheet("course_scores", rows, notes=(say("notes_scores", language),)), language)
+
+
+def policies_sheet(policies: pd.DataFrame, language: str) -> Sheet:
+    """Show what rules would have brought. One row per rule."""
+    public = policies["policy"].str.removeprefix("public:")
+    titles = [
+        say("policy_public", language, public=say(f"public_{code}", language))
+        if name != code
+        else say(f"policy_{name}", language)
+        for name, code in zip(policies["policy"], public, strict=True)
+    ]
+    rules = [_rule_in_words(text, language) for text in policies["rule"].fillna("")]
+    written = {"policy_title": titles, "rule": rules}
+    rows = policies.assign(**{name: pd.Series(texts, index=policies.index, dtype="str") for name, texts in written.items()})
+    names = {"value": "brought", "places": "trained", "cost": "cost_jobs"}
+    return Sheet("policies", rows.rename(columns=names)[list(_POLICIES)], notes=(say("notes_policies", language),))
+
+
+def _rule_in_words(rule: str, language: str) -> str:
+    """Write a tree in words: ``level <= 3 → certification; level > 3 (or unknown) → `` becomes what a planner reads."""
+    leaves = [leaf.partition(" → ") for leaf in rule.split("; ")] if rule else []
+    told = []
+    for conditions, _, action in leaves:
+        asked = [_condition_in_words(one, language) for one in conditions.split(" & ") if one]
+        given = say(f"action_type_{action}", language) if action else say("policy_nobody", language)
+        told.append(f"{', '.join(asked) or say('group_all', language)} → {given}")
+    return " | ".join(told)
+
+
+def _condition_in_words(condition: str, language: str) -> str:
+    """Write one condition of a rule in words; numbers to three digits.
+
+    >>> _condition_in_words("level > 3 (or unknown)", "fr"), _condition_in_words("not rsa", "fr")
+    ('niveau > 3 (ou inconnu)', 'hors bénéficiaire du RSA')
+    """
+    if condition.startswith("not "):
+        return say("trait_not", language, trait=say(f"trait_{condition.removeprefix('not ')}", language))
+    name, *compared = condition.removesuffix(" (or unknown)").split(" ")
+    words = [say(f"trait_{name}", language), *({"<=": "≤"}.get(part, part) for part in compared[:1])]
+    words += [f"{float(limit):.3g}" for limit in compared[1:]]
+    words += [f"({say('or_unknown', language)})"] if condition.endswith("(or unknown)") else []
+    return " ".join(words)
+
+
+def _listed(codes: pd.Series[str], noun: str, language: str) -> pd.Series[str]:
+    """Say codes joined by ``|`` in words. Same rows."""
+    words = {text: ", ".join(say(f"{noun}_{code}", language) for code in text.split("|")) for text in codes.unique() if text}
+    return codes.map(words).fillna("").astype("str")
 
 
 def _by_year(frame: pd.DataFrame, key: list[str], sums: list[str]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ LOTS_SHOWN = 15
 NEARLY_SHOWN = 8
 GROUPS_SHOWN = 12
 OCCUPATIONS_SHOWN = 3
+MONTHS_TOLD = 12
 GRADES = ("A", "B", "C", "D")
 
 
@@ -49,6 +50,13 @@ def totals_of(lots: pd.DataFrame) -> Totals:
         jobs_low=float(lots["low"].sum()),
         jobs_high=float(lots["high"].sum()),
     )
+
+
+def added_by_type(effects: pd.DataFrame, language: str) -> pd.DataFrame:
+    """Take what an entry adds in durable work a year on, beside the raw rate, the most first. One row per type of action."""
+    asked = (effects["sector"] == "") & (effects["group"] == "all") & (effects["outcome"] == "durable")
+    told = effects[asked & (effects["horizon_months"] == MONTHS_TOLD) & effects["value"].notna()]
+    return titled(told, language).sort_values(["value", "action_type"], ascending=[False, True], ignore_index=True)
 
 
 def first_lots(lots: pd.DataFrame, rankings: pd.DataFrame, language: str) -> pd.DataFrame:

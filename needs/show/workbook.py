@@ -15,13 +15,17 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
+from models.seat_costs import STEPS
 from needs.show.figures import safe_cell
 from needs.show.messages import say
 from needs.show.sheets import Sheet, sheets_of, without_empty_columns
 from needs.store.schema import conform, empty
 
 _CREATED = datetime(2020, 1, 1)  # fixed, so that the same plan gives the same bytes
-_SHOWN = ("digest", "lots", "rejected_lots", "rankings", "sector_needs", "forecasts", "outcomes", "effects", "recommendations")
+_SHOWN = (
+    *("digest", "lots", "rejected_lots", "rankings", "sector_needs", "forecasts", "outcomes", "effects"),
+    *("seat_costs", "course_scores", "policies", "recommendations"),
+)
 _NUMBERS = {
     "count": "#,##0",
     "tenth": "#,##0.0",
@@ -38,7 +42,16 @@ _KINDS = {
     **dict.fromkeys(("need_high", "gap", "gap_low", "gap_high", "supply", "under_way", "training_solvable"), "tenth"),
     **dict.fromkeys(("cost_eur", "cost_per_place_eur", "allowance_eur", "cost_per_job_eur", "tipping_point"), "euros"),
     **dict.fromkeys(("worth", "marginal_worth", "low", "high"), "thousandth"),
-    **dict.fromkeys(("borrowed", "stability", "infructueux_risk", "disagreement", "rate"), "share"),
+    **dict.fromkeys(("borrowed", "stability", "infructueux_risk", "disagreement", "rate", "raw_rate", "overlap"), "share"),
+    **dict.fromkeys(
+        ("added", "brought", "applicants", "applicants_low", "applicants_high", "bound_low", "bound_high"), "thousandth"
+    ),
+    **dict.fromkeys(("robustness", "promised", "cost_jobs", "trained"), "thousandth"),
+    **{f"{name}{end}": "thousandth" for name in ("net", "gain") for end in ("", "_low", "_high")},
+    **dict.fromkeys(("months_from_entry", "n_effective"), "count"),
+    **dict.fromkeys(("place_eur", "seat_eur"), "euros"),
+    **{f"seat_{step}": "thousandth" for step in STEPS},
+    **{f"seat_{step}_eur": "euros" for step in STEPS},
 }
 # A number below zero that its format would show as "-0".
 _SHOWN_AS_ZERO = {"count": 0.5, "tenth": 0.05, "thousandth": 0.0005, "euros": 0.5, "share": 0.005}

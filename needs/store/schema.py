@@ -13,14 +13,15 @@ import pandas as pd
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Float, ForeignKey, Integer, MetaData, Table, Text
 
 from features.contracts import ESTIMATE
+from models.seat_costs import STEPS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA = MetaData()
 
 _Type = type[Text] | type[Float[float]] | type[Integer] | type[BigInteger]
 _Types = dict[str, _Type]
-_MAY_BE_EMPTY = ("level", "public")
-"""Key columns where an empty text has a meaning: this type of action has none."""
+_MAY_BE_EMPTY = ("level", "public", "sector")
+"""Key columns where an empty text has a meaning: this type of action has none, or the row tells of all sectors."""
 
 
 def _texts(*names: str) -> _Types:
@@ -77,7 +78,29 @@ _PUBLISHED: dict[str, tuple[_Types, _Types]] = {
     ),
     "effects": (
         {**_texts("sector", "action_type", "group", "outcome"), **_counts("horizon_months")},
-        {**_ESTIMATE, **_numbers("n_effective", "overlap", "robustness", "bound_low", "bound_high")},
+        {
+            **_ESTIMATE,
+            **_numbers("n_effective", "overlap", "robustness", "bound_low", "bound_high"),
+            **_second("applicants"),
+            **_numbers("raw_rate", "placebo", "placebo_error", "control", "control_error"),
+            **_texts("lowered"),
+        },
+    ),
+    "seat_costs": (
+        _texts("sector", "action_type", "level"),
+        {
+            **_numbers("place_eur", "seat_eur"),
+            "group_paid": Integer,
+            **_numbers(*(f"{step}{unit}" for step in STEPS for unit in ("", "_eur"))),
+        },
+    ),
+    "course_scores": (
+        _texts("kind", "code", "action_type"),
+        {**_ESTIMATE, **_numbers("raw_rate", "promised", "beyond"), **_counts("rank")},
+    ),
+    "policies": (
+        _texts("policy"),
+        {**_ESTIMATE, **_numbers("places", "cost"), **_second("net", "gain"), **_texts("rule")},
     ),
     "rankings": (
         _texts("territory", "sector", "action_type", "level"),

@@ -1,0 +1,100 @@
+"""What a course may add for one person, told by what may be looked at: an input of the matcher, never published.
+
+Effects are told of groups; a person is given the effect of the type and sector, moved by how people of the same traits fared
+beyond it. The model sees neither sex, age, disability nor neighbourhood (``excluded``): these serve the audit alone
+(:func:`audit`). How far traits move an effect is learned with a penalty chosen by cross-validation: where they tell nothing,
+nobody is moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import RidgeCV
+
+from features.params import Section, param
+from models.course_groups import EVERY, mark_groups
+from models.effects import Effects
+from models.likeness import Describer
+
+_NEVER = ("wanted_trained", "season", "time")  # of a course, or of a day, not of a person
+_PENALTIES = np.logspace(1, 6, 11)
+_AUDITED = ("sex", "age", "public", "level", "duration")
+
+
+class PersonalParams(Section):
+    """What the scores of persons may look at."""
+
+    excluded: tuple[str, ...] = param(("sex", "age", "th", "qpv"), "traits that scores of persons never look at")
+    fewest_entrants: int = param(200, "types of fewer entrants tell everybody the same", unit="people", ge=50, le=100_000)
+
+
+@dataclass(frozen=True)
+class Personal:
+    """What traits add to the effect of each type of course. Learned once; ``describe`` knows no excluded trait."""
+
+    describe: Describer | None
+    models: Mapping[str, RidgeCV]
+
+    def moves(self, people: pd.DataFrame) -> pd.DataFrame:
+        """Say how each person's gain differs from the effect of a type. One row per person, one column per type told."""
+        if self.describe is None or people.empty:
+            return pd.DataFrame(index=people.index)
+        design = self.describe(people)
+        return pd.DataFrame({kind: model.predict(design) for kind, model in self.models.items()}, index=people.index)
+
+
+def learn_personal(starts: pd.DataFrame, effects: Effects, params: PersonalParams) -> Personal:
+    """Learn from what became of entrants beyond what was promised of their course."""
+    gains = effects.gains[effects.gains["promised"].notna()]
+    seen = gains.merge(starts, on=["person", "start"], how="inner", validate="one_to_one", suffixes=("", "_of"))
+    told = seen.groupby("action_type")["gain"].transform("size") >= params.fewest_entrants
+    if not told.any():
+        return Personal(None, {})
+    seen = seen[told].reset_index(drop=True)
+    describe = Describer.of(seen, without=(*params.excluded, *_NEVER))
+    design, models = describe(seen), {}
+    for kind, rows in seen.groupby("action_type").indices.items():
+        beyond = (seen["gain"] - seen["promised"]).to_numpy()[rows]
+        models[str(kind)] = RidgeCV(_PENALTIES).fit(design[rows], beyond - beyond.mean())
+    return Personal(describe, models)
+
+
+def personal_gains(
+    pairs: pd.DataFrame, people: pd.DataFrame, effects: Effects, personal: Personal, horizon: int
+) -> pd.Series[float]:
+    """Say what a course is expected to add for a person. One number per pair (person, action_type, sector), or none.
+
+    ``people`` has one row per person, as at a start.
+    """
+    table = effects.table
+    every = (table["group"] == EVERY) & (table["outcome"] == "durable") & (table["horizon_months"] == horizon)
+    told = table[every].set_index(["action_type", "sector"])["value"]
+    of_pair = told.reindex(pd.MultiIndex.from_frame(pairs[["action_type", "sector"]])).to_numpy()
+    of_type = told.reindex(pd.MultiIndex.from_arrays([pairs["action_type"], [""] * len(pairs)])).to_numpy()
+    moves = personal.moves(people).set_axis(people["person"])
+    place, kind = moves.index.get_indexer(pd.Index(pairs["person"])), moves.columns.get_indexer(pd.Index(pairs["action_type"]))
+    known = (place >= 0) & (kind >= 0)
+    moved = np.zeros(len(pairs))
+    moved[known] = moves.to_numpy()[place[known], kind[known]]
+    return pd.Series(np.where(np.isnan(of_pair), of_type, of_pair) + moved, index=pairs.index)
+
+
+def audit(moves: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+    """Say whom scores move, and how far, by groups they were not told of. One row per type and group: people, moved."""
+    marks = mark_groups(people)
+    rows = [
+        {
+            "action_type": str(kind),
+            "group": str(name),
+            "people": int(marks[name].sum()),
+            "moved": float(moves[kind][marks[name]].mean()),
+        }
+        for kind in moves
+        for name in marks
+        if str(name).split("=")[0] in _AUDITED and marks[name].any()
+    ]
+    return pd.DataFrame(rows, columns=["action_type", "group", "people", "moved"])

@@ -1,0 +1,93 @@
+"""What training added, in published tables: effects, costs of seats, what past courses taught, what rules are worth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from features.build import Features
+from features.contracts import write_estimate
+from features.starts import ENTERED, LISTED
+from features.tables import Tables
+from models.action_scores import explain, score_actions
+from models.effects import Effects, estimate_effects
+from models.feedback import score_courses
+from models.personal import audit, learn_personal, personal_gains
+from models.policy import NOTHING, judge_policies, net_worth, place_costs
+from models.policy_tree import Tree, fit_tree
+from models.seat_costs import follow_seats
+from needs.params import Params
+
+
+def tell_added(features: Features, known: Tables, params: Params) -> tuple[Effects, dict[str, pd.DataFrame]]:
+    """Estimate what training added, and give the tables that tell it. A row of each is said in the function that makes it."""
+    limits, smallest = params.features.grades.limits(), params.features.privacy.smallest_cell
+    effects, horizon = estimate_effects(features.starts, params.effects, limits, smallest), params.effects.horizon_months
+    return effects, {
+        "effects": effects.table,
+        "seat_costs": follow_seats(features.options, features.chain, features.outcomes, effects.table, horizon),
+        "course_scores": score_courses(effects.gains, known.purchases, limits, smallest),
+        "policies": judge_rules(features, params),
+    }
+
+
+def judge_rules(features: Features, params: Params) -> pd.DataFrame:
+    """Judge rules that say who trains in what, on people of the past. One row per policy; none where too few were compared.
+
+    ``cost`` and ``net`` are in durable jobs per person; ``rule`` writes the tree out.
+    """
+    starts = features.starts
+    known = starts[starts[f"durable_{params.effects.horizon_months}"].notna()]
+    if min(int((known["arm"] == arm).sum()) for arm in (ENTERED, LISTED)) < 2 * params.policy.tree.smallest_leaf:
+        return pd.DataFrame({"policy": pd.Series(dtype="str")})
+    scores, people = score_actions(starts, params.effects.horizon_months, params.effects.comparison, params.actions)
+    costs = place_costs(_entry_eur(features, scores.actions), params.policy)
+    covariates = explain(people)
+    judged = judge_policies(scores, costs, covariates, params.policy)
+    told = write_estimate(
+        judged.drop(columns=["value", "low", "high", "n"]),
+        value=judged["value"],
+        low=judged["low"],
+        high=judged["high"],
+        n=judged["n"],
+        borrowed=0.0,
+        limits=params.features.grades.limits(),
+    )
+    worth, trees = net_worth(scores, costs), range(1, params.policy.tree.depth + 1)
+    rules = {
+        f"tree_{depth}": _written(fit_tree(worth, covariates, params.policy.tree.model_copy(update={"depth": depth})))
+        for depth in trees
+    }
+    return told.assign(rule=told["policy"].map(rules))
+
+
+def _entry_eur(features: Features, actions: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Give the usual price of an entry of each action, empty seats included, weighed by what was bought; 0 for no training."""
+    options, fill = features.options, features.chain.set_index("action_type")["fill"]
+    seats = options["busiest"] * options["group"]
+    price = (options["place_eur"] * seats).groupby(options["action_type"]).sum() / seats.groupby(options["action_type"]).sum()
+    usual = float((options["place_eur"] * seats).sum() / max(float(seats.sum()), 1.0))
+    told = [0.0 if kind == NOTHING else float(price.get(kind, usual)) / float(fill.get(kind, 1.0)) for kind in actions]
+    return np.array(told, dtype="float64")
+
+
+def _written(tree: Tree) -> str:
+    """Write a tree out, one leaf after the other."""
+    leaves = tree.tell()
+    return "; ".join(f"{rule} → {action}" for rule, action in zip(leaves["rule"], leaves["action"], strict=True))
+
+
+def add_gains(
+    recommendations: pd.DataFrame, features: Features, effects: Effects, params: Params
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Say what each course proposed is expected to add for the person. Same rows; then whom scores move, by type and group."""
+    personal = learn_personal(features.starts, effects, params.personal)
+    courses = features.courses.set_index("session")
+    pairs = pd.DataFrame(
+        {
+            "person": recommendations["person"],
+            **{name: recommendations["session"].map(courses[name]) for name in ("action_type", "sector")},
+        }
+    )
+    gains = personal_gains(pairs, features.tonight, effects, personal, params.effects.horizon_months)
+    return recommendations.assign(expected_gain=gains), audit(personal.moves(features.tonight), features.tonight)
