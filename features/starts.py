@@ -4,7 +4,7 @@ A start is the day from which months are counted. That of a trainee is the entry
 course began without them. Somebody listed has none: one is drawn among the entries between that list and the next, and so is
 a course, so that those who train and those who do not are compared at the same time of their lives and of the year.
 
-- No immortal time: whoever found work, or entered a course, before the day drawn is not compared there. Whoever enters later
+- No immortal time: whoever works on the day drawn, or entered a course before it, is not compared there. Whoever enters later
   is, until then (``next_entry``): nobody is left out for what comes after the start.
 - Nobody at a start works, or entered a course in the months before (``washout_months``): a person trained twice starts
   once, unless the courses lie far apart.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -12,7 +14,7 @@ from models.likeness import ENTERED, LISTED, Asked, Describer, number_people, sa
 from models.policy import NOTHING, Scores
 
 # What rules may be told by: no trait that scores of persons never look at is among them.
-EXPLAINED = ("level", "unemployed_months", "worked_m1_12", "worked_m13_24", "mobility_km", "licence", "place_tightness")
+EXPLAINED = ("level", "unemployed_months", "worked_m1_12", "worked_m13_24", "mobility_km", "place_tightness")
 
 
 class ActionParams(Section):
@@ -36,7 +38,8 @@ def score_actions(
     """
     compared = same_times(starts[starts["arm"].isin([ENTERED, LISTED])], LISTED)
     first = compared.sort_values(["person", "start"]).drop_duplicates("person", ignore_index=True)
-    sample = sample_of(first, np.zeros((len(first), 1)), Asked((("durable", horizon),)))
+    described = Describer.of(first, without=("wanted_trained",))(first)
+    sample = sample_of(first, described, Asked((("durable", horizon),)))
     kinds = first["action_type"].where(pd.Series(sample.treated), NOTHING).fillna(NOTHING)
     counted = sample.counted[:, 0]
     common = kinds[counted > 0].value_counts()
@@ -45,8 +48,7 @@ def score_actions(
     people, outcome, weight = first[kept].reset_index(drop=True), sample.outcomes[kept, 0], counted[kept]
     taken = np.asarray(pd.Index(actions).get_indexer(pd.Index(kinds[kept])), dtype=np.int64)
     fold = folds_of(number_people(people), 0, comparison.folds)
-    design = Describer.of(people, without=("wanted_trained",))(people)
-    plain, chance = _cross_fit_actions(design, outcome, weight, (taken, len(actions)), fold, comparison)
+    plain, chance = _cross_fit_actions(described[kept], outcome, weight, (taken, len(actions)), fold, comparison)
     here = np.arange(len(people))
     gamma = plain.copy()
     gamma[here, taken] += (outcome - plain[here, taken]) / np.maximum(chance[here, taken], params.lowest_chance)
@@ -72,20 +74,22 @@ def _cross_fit_actions(
             model = Ridge(alpha=comparison.outcome_penalty).fit(design[rows], outcome[rows], sample_weight=weight[rows])
             plain[here, action] = model.predict(design[here])
         if len(np.unique(which[there])) > 1:
-            odds = LogisticRegression(C=1 / comparison.entry_penalty, max_iter=200).fit(design[there], which[there])
+            odds = LogisticRegression(C=1 / comparison.entry_penalty, max_iter=200).fit(
+                design[there], which[there], sample_weight=weight[there]
+            )
             chance[np.ix_(here, odds.classes_)] = odds.predict_proba(design[here])
         else:
             chance[np.ix_(here, which[there][:1])] = 1.0
     return plain, chance
 
 
-def explain(people: pd.DataFrame) -> pd.DataFrame:
-    """Give what rules may be told by: numbers, and flags of publics. One row per person. No excluded trait is among them."""
-    numbers = {name: people[name].astype("float64") for name in EXPLAINED}
+def explain(people: pd.DataFrame, excluded: Sequence[str]) -> pd.DataFrame:
+    """Give what rules may be told by: numbers, and flags of publics. One row per person. What is ``excluded`` is left out."""
+    numbers = {name: people[name].astype("float64") for name in EXPLAINED if name not in excluded}
     flags = {
         "infra4": people["level"] < 4,
         "dld": people["unemployed_months"] >= 12,
-        **{name: people[name] for name in ("rsa", "neet", "lone_parent")},
+        **{name: people[name] for name in ("rsa", "neet", "lone_parent") if name not in excluded},
     }
     return pd.DataFrame(
         {**numbers, **{name: flag.astype("boolean").fillna(value=False).astype(bool) for name, flag in flags.items()}}

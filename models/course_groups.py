@@ -15,7 +15,7 @@ from models.doubly_robust import ComparisonParams, Crossfit, Flags, Numbers, Sam
 from models.shrinkage import Estimates, lean
 
 EVERY = "all"
-_OTHERS, _FEWEST_OTHERS = 10, 1000  # entrants of other courses that a course is set apart from
+_FEWEST_OTHERS, _MOST_OTHERS, _OTHERS = 1000, 4000, 10  # entrants of other courses that a course is set apart from
 
 
 def mark_groups(people: pd.DataFrame) -> pd.DataFrame:
@@ -79,14 +79,15 @@ class Cells:
         return np.asarray(inside.get(int(self.home[cell]), self.code == cell))
 
 
-def compare_cells(fitted: Crossfit, cells: Cells, marks: Flags, smallest: float) -> Told:
-    """Compare those who entered each cell, by group. Arrays of cells × groups × columns."""
-    told = []
+def compare_cells(fitted: Crossfit, cells: Cells, marks: Flags, smallest: float) -> tuple[Told, Numbers]:
+    """Compare those who entered each cell, by group: arrays of cells × groups × columns; then the imbalance left, by cell."""
+    told, gaps = [], []
     for cell in range(len(cells.names)):
         rows = cells.rows(cell)
         tilt = _tilt(fitted.sample, rows, fitted.params, smallest) if cell else None
         told.append(fitted.entrants(rows, marks, tilt))
-    return Told(**{name: np.stack([getattr(one, name) for one in told]) for name in vars(told[0])})
+        gaps.append(fitted.imbalance(rows, tilt))
+    return Told(**{name: np.stack([getattr(one, name) for one in told]) for name in vars(told[0])}), np.array(gaps)
 
 
 def _tilt(sample: Sample, cell: Flags, params: ComparisonParams, smallest: float) -> Numbers | None:
@@ -94,7 +95,7 @@ def _tilt(sample: Sample, cell: Flags, params: ComparisonParams, smallest: float
     others = np.flatnonzero(sample.treated & ~cell)
     if cell.sum() < smallest or not len(others):
         return None
-    step = max(1, len(others) // max(_FEWEST_OTHERS, _OTHERS * int(cell.sum())))
+    step = max(1, len(others) // min(max(_FEWEST_OTHERS, _OTHERS * int(cell.sum())), _MOST_OTHERS))
     taken = others[np.argsort(sample.person[others], kind="stable")][::step]  # hashed numbers: an even choice in any order
     rows = np.concatenate([np.flatnonzero(cell), taken])
     odds = learn_odds(sample.design[rows], cell[rows], params.tilt_penalty)(sample.design) * len(taken) / len(others)

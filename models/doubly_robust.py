@@ -23,8 +23,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from features.draws import even_draws
 from features.params import Section, param
+from models.metrics import standardised_gap
 
 Numbers = NDArray[np.float64]
+Held = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 Whole = NDArray[np.int64]
 _TINY = 1e-12
@@ -81,7 +83,7 @@ class Told:
 
     ``n`` counts those who entered, ``n_effective`` what the weighted others are worth; ``spread`` is the standard deviation of
     what is left of their outcomes, ``overlap`` the share of those who entered that somebody can be compared with, ``reached``
-    the outcome of those who entered, whatever it would have been.
+    the outcome of those who entered, whatever it would have been; ``asked`` counts them, comparable or not.
     """
 
     value: Numbers
@@ -91,14 +93,15 @@ class Told:
     spread: Numbers
     overlap: Numbers
     reached: Numbers
+    asked: Numbers
 
 
 @dataclass(frozen=True)
 class Split:
     """One way to split people: what each had to expect untrained and trained, and the odds to enter."""
 
-    base: Numbers
-    top: Numbers
+    base: Held
+    top: Held
     odds: Numbers
 
 
@@ -122,6 +125,14 @@ class Crossfit:
         """Tell the effect on all people of the sample, those who entered and those who did not. One row."""
         return _median([self._everybody_of(split) for split in self.splits])
 
+    def imbalance(self, cell: Flags, tilt: Numbers | None = None) -> float:
+        """Say how far traits of a cell still lie from those of the weighted others: the mean gap, in standard deviations."""
+        sample, limit = self.sample, self.params.highest_propensity / (1 - self.params.highest_propensity)
+        odds = np.median([split.odds for split in self.splits], axis=0)
+        alike = odds <= limit
+        weight = odds * (1.0 if tilt is None else tilt) * (~sample.treated & alike)
+        return standardised_gap(sample.design, (cell & sample.treated & alike).astype("float64"), weight)
+
     def _entrants_of(self, split: Split, cell: Flags, marks: Flags, tilt: Numbers | None) -> Told:
         sample, limit = self.sample, self.params.highest_propensity / (1 - self.params.highest_propensity)
         left = np.nan_to_num(sample.outcomes - split.base)
@@ -142,27 +153,36 @@ class Crossfit:
             spread=stayed.spread,
             overlap=_share(n, asked),
             reached=_moments(marks[inside], np.nan_to_num(sample.outcomes[inside]), counted[inside]).mean,
+            asked=asked,
         )
 
     def _everybody_of(self, split: Split) -> Told:
         sample, cap = self.sample, self.params.highest_propensity
         chance = split.odds / (1 + split.odds)
         kept = (chance <= cap) & (chance >= 1 - cap)
-        sides = []
-        for side, told, odds in ((sample.treated, split.top, chance), (~sample.treated, split.base, 1 - chance)):
-            weight = sample.counted * (side / np.maximum(odds, _TINY))[:, None]
-            share = _share(weight * len(kept), (weight * kept[:, None]).sum(axis=0) * len(kept) / max(kept.sum(), 1))
-            sides.append(told + share * np.nan_to_num(sample.outcomes - told))
-        score = (sides[0] - sides[1])[kept]
-        n = np.full((1, score.shape[1]), float(kept.sum()))
-        nothing = np.full_like(n, np.nan)
-        error = score.std(axis=0, keepdims=True) / np.sqrt(n) if len(score) else nothing
-        value = score.mean(axis=0, keepdims=True) if len(score) else nothing
-        left = np.nan_to_num(sample.outcomes - split.base)[~sample.treated]
-        spread = _moments(np.ones((len(left), 1), dtype=bool), left, sample.counted[~sample.treated]).spread
-        weight = sample.counted * sample.treated[:, None]
-        reached = _share((weight * np.nan_to_num(sample.outcomes)).sum(axis=0), weight.sum(axis=0))[None, :]
-        return Told(value, error, n, n, spread, np.full_like(n, kept.mean() if len(kept) else np.nan), reached)
+        weight = sample.counted * kept[:, None]
+        told, shift = _weighted(np.asarray(split.top - split.base, dtype="float64"), weight)
+        sides = [
+            _weighted(sample.outcomes - expected, weight * (side / np.maximum(chance_of, _TINY))[:, None])
+            for side, expected, chance_of in ((sample.treated, split.top, chance), (~sample.treated, split.base, 1 - chance))
+        ]
+        value = (told + sides[0][0] - sides[1][0])[None, :]
+        error = np.sqrt(((shift + sides[0][1] - sides[1][1]) ** 2).sum(axis=0))[None, :]
+        n = (weight > 0).sum(axis=0).astype("float64")[None, :]
+        spread, reached = (
+            _moments(np.ones((int(of.sum()), 1), dtype=bool), np.nan_to_num(values[of]), sample.counted[of])
+            for of, values in ((~sample.treated, sample.outcomes - split.base), (sample.treated, sample.outcomes))
+        )
+        asked = (sample.counted > 0).sum(axis=0).astype("float64")[None, :]
+        return Told(value, error, n, n, spread.spread, _share(n, asked), reached.mean, asked)
+
+
+def _weighted(values: Numbers, weight: Numbers) -> tuple[Numbers, Numbers]:
+    """Give weighted means by column, and how far each row moves them; missing values weigh nothing by their weight."""
+    known = np.nan_to_num(values)
+    whole = weight.sum(axis=0)
+    mean = _share((weight * known).sum(axis=0), whole)
+    return mean, _share(weight, whole) * (known - mean)
 
 
 @dataclass(frozen=True)
@@ -213,7 +233,8 @@ def crossfit(sample: Sample, params: ComparisonParams, *, both: bool = False) ->
 
 def _learn(sample: Sample, number: int, params: ComparisonParams, *, both: bool) -> Split:
     fold = folds_of(sample.person, number, params.folds)
-    base, top = np.zeros_like(sample.outcomes), np.zeros_like(sample.outcomes)
+    # To seven digits: they are held for every split at once.
+    base, top = (np.full(sample.outcomes.shape, np.nan, dtype="float32") for _ in range(2))
     odds = np.zeros(len(fold))
     for part in range(params.folds):
         here, there = fold == part, fold != part

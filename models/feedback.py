@@ -35,14 +35,18 @@ def score_courses(gains: pd.DataFrame, lots: pd.DataFrame, limits: GradeLimits, 
 def _score(gains: pd.DataFrame, kind: str, limits: GradeLimits, smallest: float) -> pd.DataFrame:
     """Score one kind of group. One row per code and action_type of at least ``smallest`` entrants."""
     groups = gains[gains["code"].notna()].assign(beyond=lambda t: t["gain"] - t["promised"]).groupby(["code", "action_type"])
-    means = groups[["reached", "gain", "promised", "beyond"]].mean().assign(n=groups.size(), spread=groups["gain"].std())
+    means = (
+        groups[["reached", "gain", "promised", "promised_error", "beyond"]]
+        .mean()
+        .assign(n=groups.size(), spread=groups["gain"].std())
+    )
     rows = means[means["n"] >= smallest].reset_index()
     error = (rows["spread"].fillna(0.5) / np.sqrt(rows["n"])).clip(lower=1e-3)
     own = Estimates.raw(rows[["beyond"]].to_numpy(), error.to_numpy()[:, None])
     none = Estimates.raw(np.zeros((len(rows), 1)), np.zeros((len(rows), 1)))
     leaning = lean(own, none, np.asarray(pd.factorize(rows["action_type"])[0], dtype=np.int64))
     value = rows["promised"] + leaning.value[:, 0]
-    reach = _REACH * leaning.error[:, 0]
+    reach = _REACH * np.hypot(leaning.error[:, 0], rows["promised_error"])
     named = rows.rename(columns={"reached": "raw_rate"})[["code", "action_type", "raw_rate", "promised", "beyond"]]
     borrowed = pd.Series(leaning.borrowed[:, 0], index=rows.index)
     scored = write_estimate(

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+_FEWEST_RANKED = 3
 Column = pd.Series | npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.float64]
 
@@ -169,6 +170,38 @@ def share_beaten(loss: Column, baseline: Column, *, weight: Column | None = None
     """
     own, other, share = _rows(loss, baseline, weight=weight)
     return _ratio(_sum(share, 0.5 + 0.5 * np.sign(other - own)), float(share.sum()))
+
+
+def rank_correlation(actual: Column, told: Column) -> float:
+    """Correlation of the ranks of what is true and what was told (Spearman): 1 when they order things alike.
+
+    It looks at order alone: effects all twice too large order as well as true ones. Undefined (NaN) for fewer than three rows.
+
+    >>> rank_correlation(pd.Series([0.1, 0.2, 0.3]), pd.Series([0.0, 0.5, 0.4]))
+    0.5
+    """
+    true, meant, _ = _rows(actual, told, weight=None)
+    if len(true) < _FEWEST_RANKED:
+        return float("nan")
+    ranks = [pd.Series(values).rank() for values in (true, meant)]
+    return float(ranks[0].corr(ranks[1]))
+
+
+def standardised_gap(traits: Numbers, ours: Column, others: Column) -> float:
+    """Mean over traits of |weighted mean of some people − weighted mean of others|, in standard deviations of all.
+
+    A row per person, a column per trait, and two weights. It is as large as chance makes it where few people are weighed: read
+    it beside how many they are. Undefined (NaN) where a side weighs nothing.
+
+    >>> standardised_gap(np.array([[1.0], [0.0], [2.0]]), np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.5, 0.5]))
+    0.0
+    """
+    weights = [np.asarray(column, dtype="float64") for column in (ours, others)]
+    if min(weight.sum() for weight in weights) <= 0:
+        return float("nan")
+    means = [weight @ traits / weight.sum() for weight in weights]
+    spread = traits.std(axis=0)
+    return float(np.mean(np.abs(means[0] - means[1])[spread > 0] / spread[spread > 0]))
 
 
 def _rows(*columns: Column, weight: Column | None) -> list[Numbers]:

@@ -8,7 +8,7 @@ nobody is moved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,13 +22,13 @@ from models.likeness import Describer
 
 _NEVER = ("wanted_trained", "season", "time")  # of a course, or of a day, not of a person
 _PENALTIES = np.logspace(1, 6, 11)
-_AUDITED = ("sex", "age", "public", "level", "duration")
+_AUDITED = {"sex": ("sex=",), "age": ("age=",), "neet": ("public=neet",), "th": ("public=th",), "qpv": ("public=qpv",)}
 
 
 class PersonalParams(Section):
     """What the scores of persons may look at."""
 
-    excluded: tuple[str, ...] = param(("sex", "age", "th", "qpv"), "traits that scores of persons never look at")
+    excluded: tuple[str, ...] = param(("sex", "age", "neet", "th", "qpv"), "traits that scores of persons never look at")
     fewest_entrants: int = param(200, "types of fewer entrants tell everybody the same", unit="people", ge=50, le=100_000)
 
 
@@ -83,18 +83,23 @@ def personal_gains(
     return pd.Series(np.where(np.isnan(of_pair), of_type, of_pair) + moved, index=pairs.index)
 
 
-def audit(moves: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
-    """Say whom scores move, and how far, by groups they were not told of. One row per type and group: people, moved."""
+def audit(moves: pd.DataFrame, people: pd.DataFrame, excluded: Sequence[str], smallest: float) -> pd.DataFrame:
+    """Say whom scores move, and how far, by groups they were not told of. One row per type and group: people, moved.
+
+    ``moved`` is how far the mean score of a group lies from that of everybody. Groups of fewer people than ``smallest`` are
+    not told.
+    """
+    named = tuple(start for trait in excluded for start in _AUDITED.get(trait, ()))
     marks = mark_groups(people)
     rows = [
         {
             "action_type": str(kind),
             "group": str(name),
             "people": int(marks[name].sum()),
-            "moved": float(moves[kind][marks[name]].mean()),
+            "moved": float(moves[kind][marks[name]].mean() - moves[kind].mean()),
         }
         for kind in moves
         for name in marks
-        if str(name).split("=")[0] in _AUDITED and marks[name].any()
+        if str(name).startswith(named) and marks[name].sum() >= smallest
     ]
     return pd.DataFrame(rows, columns=["action_type", "group", "people", "moved"])

@@ -24,6 +24,7 @@ Numbers = NDArray[np.float64]
 Choice = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Answers = Callable[[float, bool], "Condition"]
+EVERYONE = "everyone"  # the rule of a leaf without a condition
 _EXACT = 52  # bits: sums of whole numbers below 2 to this power are exact, in whatever order they are taken
 _PER_LEAF = 16  # grains in the unit sums are rounded to: each of at most eight leaves pays one, so the simplest of equals wins
 
@@ -136,7 +137,7 @@ class Tree:
         ``net`` flatters: it is over the people the tree was made for. ``models.policy.judge_policies`` says what it is worth.
         """
         rows = [
-            (" & ".join(map(str, leaf.conditions)) or "everyone", self.actions[leaf.action], leaf.people, leaf.net)
+            (" & ".join(map(str, leaf.conditions)) or EVERYONE, self.actions[leaf.action], leaf.people, leaf.net)
             for leaf in self.leaves
         ]
         return pd.DataFrame(rows, columns=["rule", "action", "people", "net"])

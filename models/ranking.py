@@ -71,13 +71,12 @@ def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits
     effects = _effects_on_aims(known.effects, params)
     told = (effects["outcome"] == "durable").any()
     rows = _with_next_step(_with_effects(aimed, effects) if told else _with_rates(aimed, known.outcomes, params))
+    low, high = _times(rows["success_low"], rows["success_high"], rows["open_low"], rows["open_high"])
     estimates = write_estimate(
         rows,
         value=rows["success"] * rows["open"],
-        low=(rows["success_low"] * rows["open_low"]).where(rows["success_low"] >= 0, rows["success_low"] * rows["open_high"]),
-        high=(rows["success_high"] * rows["open_high"]).where(
-            rows["success_high"] >= 0, rows["success_high"] * rows["open_low"]
-        ),
+        low=low,
+        high=high,
         n=rows["n"],
         borrowed=rows["borrowed"],
         limits=limits,
@@ -156,17 +155,27 @@ def _borrowed_bounds(rates: pd.Series[float], people: float) -> dict[str, pd.Ser
 def _with_next_step(rows: pd.DataFrame) -> pd.DataFrame:
     """Say what an entry leads to, with its bounds: ``success`` = fill × rate × what follows. Same rows.
 
-    What follows a type that prepares others is the mean worth of the territory's qualifying options, in their usual mix.
+    What follows a type that prepares others is the mean worth of the territory's qualifying options, in their usual mix; those
+    that would hold people back are not taken.
     """
     prepares = rows["action_type"].isin(PREPARING)
     qualifying = rows[rows["action_type"].isin(QUALIFYING)]
-    bounds = {}
+    follows = {}
     for end in ("", "_low", "_high"):
-        worth = (qualifying["fill"] * qualifying[f"rate{end}"] * qualifying[f"open{end}"]).fillna(0.0) * qualifying["busiest"]
-        usual = worth.groupby(qualifying["territory"]).sum() / qualifying.groupby("territory")["busiest"].sum()
-        follows = rows["territory"].map(usual).astype("float64").fillna(0.0).where(prepares, 1.0)
-        bounds[f"success{end}"] = rows["fill"] * rows[f"rate{end}"] * follows
-    return rows.assign(**bounds)
+        worth = (qualifying["fill"] * qualifying[f"rate{end}"] * qualifying[f"open{end}"]).fillna(0.0).clip(lower=0.0)
+        bought = (worth * qualifying["busiest"]).groupby(qualifying["territory"]).sum()
+        usual = bought / qualifying.groupby("territory")["busiest"].sum()
+        follows[end] = rows["territory"].map(usual).astype("float64").fillna(0.0).where(prepares, 1.0)
+    low, high = _times(rows["rate_low"], rows["rate_high"], follows["_low"], follows["_high"])
+    bounds = {"success": rows["rate"] * follows[""], "success_low": low, "success_high": high}
+    return rows.assign(**{name: rows["fill"] * success for name, success in bounds.items()})
+
+
+def _times(
+    low: pd.Series[float], high: pd.Series[float], least: pd.Series[float], most: pd.Series[float]
+) -> tuple[pd.Series[float], pd.Series[float]]:
+    """Bound a product of what may lie below zero and what may not."""
+    return (low * least).where(low >= 0, low * most), (high * most).where(high >= 0, high * least)
 
 
 def _reasons(ranked: pd.DataFrame) -> pd.Series[str]:

@@ -70,6 +70,8 @@ def learn_variance(own: Estimates, parent: Whole) -> Numbers:
     known = np.isfinite(own.value) & np.isfinite(own.error) & (own.error > 0)
     value, noise = np.where(known, own.value, 0.0), np.where(known, own.error, 1.0) ** 2
     size = int(parent.max(initial=-1)) + 1
+    # A group that is alone within its parent tells nothing of how groups differ.
+    known &= (_by_parent(known.astype("float64"), parent, size) > 1)[parent]
     low, high = np.zeros(value.shape[1]), np.full(value.shape[1], _WIDEST)
 
     def excess(variance: Numbers) -> Numbers:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import pandas as pd
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 from pydantic.fields import FieldInfo
 
 from features.build import FeatureParams
@@ -78,6 +78,13 @@ class Params(Section):
     matching: MatchingParams = MatchingParams()
     show: ShowParams = ShowParams()
     execution: ExecutionParams = ExecutionParams()
+
+    @model_validator(mode="after")
+    def _effects_are_followed(self) -> Self:
+        followed, asked = self.features.outcomes.horizons_months, self.effects.horizon_months
+        if asked not in followed:
+            raise ValueError(f"effects.horizon_months {asked} is not followed; write one of {', '.join(map(str, followed))}")
+        return self
 
     def sha256(self) -> str:
         """Hash every parameter that can change a result; how the run is carried out does not count."""

@@ -10,7 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from features.build import GradeParams
-from models.action_scores import EXPLAINED, ActionParams, explain, score_actions
+from models.action_scores import ActionParams, explain, score_actions
 from models.doubly_robust import ComparisonParams
 from models.effects import Effects, no_effects
 from models.feedback import score_courses
@@ -185,7 +185,7 @@ def effects_of(starts: pd.DataFrame) -> Effects:
     told = entered[["person", "start", "lot", "session", "action_type"]].assign(
         sector="230", reached=entered["durable_12"], promised=0.1, promised_error=0.01, gain=entered["durable_12"] - 0.4
     )
-    return Effects(told_effects(all=0.1, s230=0.12), told)
+    return Effects(told_effects(all=0.1, s230=0.12), told, pd.DataFrame())
 
 
 def test_who_gains_more_is_told_more_and_the_mean_stays_the_effect():
@@ -213,9 +213,9 @@ def test_scores_never_look_at_what_is_excluded():
     )  # fmt: skip
     assert_frame_equal(personal.moves(others), personal.moves(starts))
     seeing = learn_personal(starts, effects_of(starts), PersonalParams(excluded=()))
-    told = audit(seeing.moves(starts), starts).set_index("group")["moved"]
+    told = audit(seeing.moves(starts), starts, ("sex",), 10).set_index("group")["moved"]
     assert told["sex=F"] - told["sex=H"] > 0.2, "the audit shows what a score that may look would do"
-    blind = audit(personal.moves(starts), starts).set_index("group")["moved"]
+    blind = audit(personal.moves(starts), starts, ("sex",), 10).set_index("group")["moved"]
     assert abs(blind["sex=F"] - blind["sex=H"]) < 0.02
 
 
@@ -266,14 +266,15 @@ def test_a_tree_finds_whom_a_course_helps_and_beats_training_everybody():
     starts = people(size=6000, helped=0.2)
     scores, of = score_actions(starts, 12, ComparisonParams(), ActionParams())
     costs = place_costs(np.array([0.0, 1000.0]), PolicyParams())
-    told = judge_policies(scores, costs, explain(of), PolicyParams()).set_index("policy")
+    told = judge_policies(scores, costs, explain(of, ()), PolicyParams()).set_index("policy")
     assert told.loc["tree_1", "net"] > told.loc["best_action", "net"] + 0.02
     assert told.loc["tree_1", "low"] < 0.15 < told.loc["tree_1", "high"] + 0.05
 
 
 def test_rules_are_told_by_nothing_that_scores_may_not_see():
-    excluded = set(PersonalParams().excluded)
-    assert not excluded & {*EXPLAINED, *explain(people())}
+    excluded = PersonalParams().excluded
+    assert not {*excluded} & {*explain(people(), excluded)}
+    assert "lone_parent" not in explain(people(), ("lone_parent",))
 
 
 # What a place is worth ----------------------------------------------------------------------------------------------------

@@ -568,8 +568,7 @@ def test_where_no_offer_lists_a_skill_nothing_is_told_and_it_is_said(
     assert without.lots["skills"].isna().all()
     assert without.rejected["skills"].isna().all()
     conform("lots", without.lots)
-    digested = Digested(
-        inputs.tables, unskilled, published, pd.DataFrame({"grain": []}), told.mass, pd.DataFrame(), inputs.door, 0, 2027
-    )
+    blank = pd.DataFrame({name: [] for name in ("grain", "moved", "outcome", "horizon_months", "value")})
+    digested = Digested(inputs.tables, unskilled, published, blank, told.mass, blank, blank, inputs.door, 0, 2027)
     messages = write_digest(digested, inputs.params)["message"]
     assert say("digest.silence.skills", "fr") in set(messages)

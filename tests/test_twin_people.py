@@ -9,10 +9,13 @@ import pandas as pd
 import pytest
 
 from needs.twin.careers import calibrate, draw_careers
+from needs.twin.department import draw_population
 from needs.twin.effects import Effects, absorption, group_variety, groups_of, person_score
 from needs.twin.history import at_work, durably, months_worked, past_spells
-from needs.twin.people import Draw, draw_traits, registered, settle
+from needs.twin.market import draw_market
+from needs.twin.people import Draw, draw_traits, person_ids, registered, settle
 from needs.twin.purchases import FINISHING, add_loads, draw_lots, draw_sessions, room_per_opening
+from needs.twin.region import plots_of
 from needs.twin.scales import DAYS_PER_MONTH, DURABLE_AMONG_WORK, FILL, SCALES, WORK_6M, in_parts
 from needs.twin.work import END_LASTING, END_SHORT, Chances, draw_spells, occupation, untrained
 from needs.twin.world import World, draw_world, yearly_openings
@@ -245,3 +248,40 @@ def test_parts_add_up_to_the_whole() -> None:
         parts = in_parts(total, weights)
         assert sum(parts) == total
         assert np.abs(np.array(parts) - total * weights / weights.sum()).max() <= 1
+
+
+def found_by(effects: Effects, people: pd.DataFrame, date: pd.Timestamp, months: np.ndarray, intercept: float) -> np.ndarray:
+    """Give the chance that each person, untrained, has found work so many months after a date."""
+    here = people.assign(reference=date, wait_months=(date - people["registered"]).dt.days / DAYS_PER_MONTH)
+    paces = np.concatenate([[0.0], np.cumsum(effects.world.pulse()[effects.month_of(here["reference"].head(1))[0] :])])
+    met = np.interp(months, np.arange(len(paces)), paces)
+    return 1 - np.exp(-effects.rate(here, intercept) * met)
+
+
+def test_those_about_to_train_are_on_a_list_beside_those_alike_who_are_hired_first() -> None:
+    """Whoever trains found no work until then; were they alone on the list, nobody of their kind would ever be hired first."""
+    world = world_of()
+    effects, plot = Effects(world), max(plots_of(world, draw_lots(world)), key=lambda each: each.jobseekers)
+    _, careers, stock = draw_population(effects, draw_market(world, plot.department), plot)
+    date = stock.jobseekers["known_from"].min()
+    on_list = set(stock.jobseekers.loc[stock.jobseekers["known_from"] == date, "person"])
+    first = len(careers.prescriptions) + careers.prescriptions["pid"].min()
+    listed = stock.people[person_ids(stock.people["pid"]).isin(on_list).to_numpy()].sort_values("pid", ignore_index=True)
+    soon = listed[(listed["pid"] < first) & (listed["known_from"] > date)].reset_index(drop=True)
+    others = listed[listed["pid"] >= first].reset_index(drop=True)
+    gaps = np.flatnonzero(np.diff(others["pid"]) > 1)  # newcomers follow one another, those hired first stand apart
+    hired, fresh = others.iloc[: gaps[-1] + 1], others.iloc[gaps[-1] + 1 :].reset_index(drop=True)
+    began = stock.spells[stock.spells["starts"] > date].groupby("pid")["starts"].min()
+    waits = ((soon["known_from"] - date).dt.days / DAYS_PER_MONTH).to_numpy()
+    # One who is left by then stands for chance ÷ (1 − chance) who are not.
+    chance = found_by(effects, soon, date, waits, plot.intercepts[0])
+    assert len(hired) == pytest.approx((chance / (1 - chance)).sum(), rel=0.15)
+    for pids, months in ((fresh["pid"], waits.mean()), (fresh["pid"], 2 * waits.mean())):
+        share = (began.reindex(pids) <= date + pd.Timedelta(days=round(months * DAYS_PER_MONTH))).mean()
+        expected = found_by(effects, fresh, date, np.full(len(fresh), months), plot.intercepts[0]).mean()
+        assert share == pytest.approx(expected, rel=0.1)
+    alike = found_by(effects, fresh, date, np.resize(waits, len(fresh)), plot.intercepts[0])
+    assert len(hired) / (len(hired) + len(soon)) == pytest.approx(alike.mean(), rel=0.3)
+    assert (began.reindex(hired["pid"]) <= date + pd.DateOffset(years=1)).all()
+    prescribed = soon.set_index("pid")["known_from"]
+    assert not (began.reindex(prescribed.index) <= prescribed).any()

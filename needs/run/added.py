@@ -13,7 +13,7 @@ from models.action_scores import explain, score_actions
 from models.effects import Effects, estimate_effects
 from models.feedback import score_courses
 from models.personal import audit, learn_personal, personal_gains
-from models.policy import NOTHING, judge_policies, net_worth, place_costs
+from models.policy import NOTHING, PolicyParams, judge_policies, net_worth, place_costs
 from models.policy_tree import Tree, fit_tree
 from models.seat_costs import follow_seats
 from needs.params import Params
@@ -42,8 +42,10 @@ def judge_rules(features: Features, params: Params) -> pd.DataFrame:
         return pd.DataFrame({"policy": pd.Series(dtype="str")})
     scores, people = score_actions(starts, params.effects.horizon_months, params.effects.comparison, params.actions)
     costs = place_costs(_entry_eur(features, scores.actions), params.policy)
-    covariates = explain(people)
-    judged = judge_policies(scores, costs, covariates, params.policy)
+    if len(people) < 2 * params.policy.tree.smallest_leaf or len(scores.actions) == 1:
+        return pd.DataFrame({"policy": pd.Series(dtype="str")})
+    covariates, policy = explain(people, params.personal.excluded), _private(params)
+    judged = judge_policies(scores, costs, covariates, policy)
     told = write_estimate(
         judged.drop(columns=["value", "low", "high", "n"]),
         value=judged["value"],
@@ -53,21 +55,29 @@ def judge_rules(features: Features, params: Params) -> pd.DataFrame:
         borrowed=0.0,
         limits=params.features.grades.limits(),
     )
-    worth, trees = net_worth(scores, costs), range(1, params.policy.tree.depth + 1)
+    worth, trees = net_worth(scores, costs), range(1, policy.tree.depth + 1)
     rules = {
-        f"tree_{depth}": _written(fit_tree(worth, covariates, params.policy.tree.model_copy(update={"depth": depth})))
+        f"tree_{depth}": _written(fit_tree(worth, covariates, policy.tree.model_copy(update={"depth": depth})))
         for depth in trees
     }
     return told.assign(rule=told["policy"].map(rules))
 
 
+def _private(params: Params) -> PolicyParams:
+    """Let no leaf of a tree tell of fewer people than a published figure may."""
+    tree, smallest = params.policy.tree, params.features.privacy.smallest_cell
+    return params.policy.model_copy(
+        update={"tree": tree.model_copy(update={"smallest_leaf": max(tree.smallest_leaf, smallest)})}
+    )
+
+
 def _entry_eur(features: Features, actions: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Give the usual price of an entry of each action, empty seats included, weighed by what was bought; 0 for no training."""
+    """Give the usual price of an entry of each action, empty seats included, by its busiest years; 0 for no training."""
     options, fill = features.options, features.chain.set_index("action_type")["fill"]
     seats = options["busiest"] * options["group"]
     price = (options["place_eur"] * seats).groupby(options["action_type"]).sum() / seats.groupby(options["action_type"]).sum()
     usual = float((options["place_eur"] * seats).sum() / max(float(seats.sum()), 1.0))
-    told = [0.0 if kind == NOTHING else float(price.get(kind, usual)) / float(fill.get(kind, 1.0)) for kind in actions]
+    told = [0.0 if kind == NOTHING else float(price.get(kind, usual)) / float(fill.get(kind, fill[""])) for kind in actions]
     return np.array(told, dtype="float64")
 
 
@@ -90,4 +100,5 @@ def add_gains(
         }
     )
     gains = personal_gains(pairs, features.tonight, effects, personal, params.effects.horizon_months)
-    return recommendations.assign(expected_gain=gains), audit(personal.moves(features.tonight), features.tonight)
+    smallest, moves = params.features.privacy.smallest_cell, personal.moves(features.tonight)
+    return recommendations.assign(expected_gain=gains), audit(moves, features.tonight, params.personal.excluded, smallest)

@@ -29,6 +29,7 @@ class Digested:
     judged: pd.DataFrame
     skill_mass: pd.DataFrame
     audited: pd.DataFrame
+    everybody: pd.DataFrame
     door: Door
     stale_days: int
     exercise: int
@@ -151,6 +152,11 @@ def _effects(digested: Digested, params: Params) -> Iterator[Line]:
     means = {name: float((types[name] * types["n"]).sum() / types["n"].sum()) for name in ("value", "low", "high", "raw_rate")}
     values = {"effect": means["value"], "low": means["low"], "high": means["high"], "rate": means["raw_rate"], "months": months}
     yield "info", "effects.told", values, means["value"]
+    for row in digested.everybody.query("outcome == 'durable' and horizon_months == @months and value.notna()").to_dict(
+        "records"
+    ):
+        values = {"effect": row["value"], "low": row["low"], "high": row["high"], "share": row["overlap"]}
+        yield "info", "effects.everybody", values, row["value"]
     if refused := int((told["lowered"] == "refused").sum()):
         yield "warning", "effects.refused", {"count": refused}, refused
     for doubt in ("designs", "placebo"):

@@ -120,7 +120,9 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
     tables |= {"skill_needs": told.needs, "lots": plan.lots, "rejected_lots": plan.rejected, **added}
     stale = (inputs.as_of - inputs.tables.newest).days
-    digested = Digested(inputs.tables, features, tables, judged, told.mass, audited, inputs.door, stale, inputs.exercise)
+    digested = Digested(
+        inputs.tables, features, tables, judged, told.mass, audited, effects.everybody, inputs.door, stale, inputs.exercise
+    )
     return _held(tables | {"digest": write_digest(digested, params)}, features, params)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from models.policy_tree import EVERYONE
 from models.seat_costs import STEPS
 from needs.show.messages import messages, say, tell
 from needs.show.titles import grade_title, titled
@@ -215,7 +216,7 @@ def _rule_in_words(rule: str, language: str) -> str:
     leaves = [leaf.partition(" → ") for leaf in rule.split("; ")] if rule else []
     told = []
     for conditions, _, action in leaves:
-        asked = [_condition_in_words(one, language) for one in conditions.split(" & ") if one]
+        asked = [_condition_in_words(one, language) for one in conditions.split(" & ") if one != EVERYONE]
         given = say(f"action_type_{action}", language) if action else say("policy_nobody", language)
         told.append(f"{', '.join(asked) or say('group_all', language)} → {given}")
     return " | ".join(told)

@@ -80,7 +80,7 @@ _PUBLISHED: dict[str, tuple[_Types, _Types]] = {
         {**_texts("sector", "action_type", "group", "outcome"), **_counts("horizon_months")},
         {
             **_ESTIMATE,
-            **_numbers("n_effective", "overlap", "robustness", "bound_low", "bound_high"),
+            **_numbers("n_effective", "overlap", "imbalance", "robustness", "bound_low", "bound_high"),
             **_second("applicants"),
             **_numbers("raw_rate", "placebo", "placebo_error", "control", "control_error"),
             **_texts("lowered"),
