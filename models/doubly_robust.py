@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,7 @@ class Sample:
         who = np.arange(len(design)) if person is None else person
         return cls(design, treated, who, asked.astype("float64"), np.ones_like(asked, dtype="float64"))
 
-    @property
+    @cached_property
     def counted(self) -> Numbers:
         """What each outcome counts: nothing where it is not known."""
         return np.where(np.isnan(self.outcomes), 0.0, self.weight)
@@ -106,6 +107,32 @@ class Split:
 
 
 @dataclass(frozen=True)
+class _Ready:
+    """What every cell of a split is set against: the ``others`` of comparable odds, what is ``left`` of their outcomes, and the
+    ``weight`` of each for all who entered; ``alike`` marks whoever somebody can be compared with.
+    """
+
+    alike: Flags
+    others: Whole
+    left: Numbers
+    weight: Numbers
+
+    @classmethod
+    def of(cls, sample: Sample, split: Split, limit: float) -> _Ready:
+        """Lay out one split."""
+        alike = split.odds <= limit
+        others = np.flatnonzero(~sample.treated & alike)
+        left, counted = cls.of_rows(sample, split, others)
+        return cls(alike, others, left, counted * split.odds[others, None])
+
+    @staticmethod
+    def of_rows(sample: Sample, split: Split, rows: Whole) -> tuple[Numbers, Numbers]:
+        """Give what is left of the outcomes of some rows, and what each counts: nothing where nothing was to be expected."""
+        expected = split.base[rows]
+        return np.nan_to_num(sample.outcomes[rows] - expected), np.where(np.isnan(expected), 0.0, sample.counted[rows])
+
+
+@dataclass(frozen=True)
 class Crossfit:
     """A sample beside what was learned of it, split by split."""
 
@@ -118,12 +145,20 @@ class Crossfit:
 
         ``cell`` marks rows among the treated, ``tilt`` says how much more often people like each row enter that cell.
         """
-        parts = [self._entrants_of(split, cell, marks, tilt) for split in self.splits]
+        parts = [
+            self._entrants_of(split, ready, cell, marks, tilt) for split, ready in zip(self.splits, self._ready, strict=True)
+        ]
         return _median(parts)
 
     def everybody(self) -> Told:
         """Tell the effect on all people of the sample, those who entered and those who did not. One row."""
         return _median([self._everybody_of(split) for split in self.splits])
+
+    @cached_property
+    def _ready(self) -> list[_Ready]:
+        """Lay out what every cell is set against, once for each split."""
+        limit = self.params.highest_propensity / (1 - self.params.highest_propensity)
+        return [_Ready.of(self.sample, split, limit) for split in self.splits]
 
     def imbalance(self, cell: Flags, tilt: Numbers | None = None) -> float:
         """Say how far traits of a cell still lie from those of the weighted others: the mean gap, in standard deviations."""
@@ -133,17 +168,13 @@ class Crossfit:
         weight = odds * (1.0 if tilt is None else tilt) * (~sample.treated & alike)
         return standardised_gap(sample.design, (cell & sample.treated & alike).astype("float64"), weight)
 
-    def _entrants_of(self, split: Split, cell: Flags, marks: Flags, tilt: Numbers | None) -> Told:
-        sample, limit = self.sample, self.params.highest_propensity / (1 - self.params.highest_propensity)
-        left = np.nan_to_num(sample.outcomes - split.base)
-        counted = np.where(np.isnan(split.base), 0.0, sample.counted)
-        alike = split.odds <= limit
-        inside, others = cell & sample.treated & alike, ~sample.treated & alike
-        odds = split.odds * (1.0 if tilt is None else tilt)
-        entered = _moments(marks[inside], left[inside], counted[inside])
-        stayed = _moments(marks[others], left[others], counted[others] * odds[others, None])
-        entrants = cell & sample.treated
-        n = marks[inside].T.astype("float64") @ (counted[inside] > 0)
+    def _entrants_of(self, split: Split, ready: _Ready, cell: Flags, marks: Flags, tilt: Numbers | None) -> Told:
+        sample, entrants = self.sample, np.flatnonzero(cell & self.sample.treated)
+        inside = entrants[ready.alike[entrants]]
+        left, counted = ready.of_rows(sample, split, inside)
+        weight = ready.weight if tilt is None else ready.weight * tilt[ready.others, None]
+        entered, stayed = _moments(marks[inside], left, counted), _moments(marks[ready.others], ready.left, weight)
+        n = marks[inside].T.astype("float64") @ (counted > 0)
         asked = marks[entrants].T.astype("float64") @ (sample.counted[entrants] > 0)
         return Told(
             value=entered.mean - stayed.mean,
@@ -152,7 +183,7 @@ class Crossfit:
             n_effective=stayed.people,
             spread=stayed.spread,
             overlap=_share(n, asked),
-            reached=_moments(marks[inside], np.nan_to_num(sample.outcomes[inside]), counted[inside]).mean,
+            reached=_moments(marks[inside], np.nan_to_num(sample.outcomes[inside]), counted).mean,
             asked=asked,
         )
 

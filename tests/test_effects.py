@@ -436,25 +436,23 @@ def test_a_sector_too_small_says_nothing_of_its_own() -> None:
     assert table.groupby("group")["n"].min().drop("all").min() >= 10
 
 
-HIDDEN = [name for each in ("value", "bound", "applicants") for name in (each, f"{each}_low", f"{each}_high")]
+GONE = ["value", "low", "high", "robustness", "bound_low", "bound_high", "applicants", "applicants_low", "applicants_high"]
 
 
 def test_what_is_refused_has_no_value_and_says_so() -> None:
+    """Those worth 200 are found for certification and for all courses together, not for langue."""
     starts, tables = world(2, selected=1.5), []
-    for share in (0.5, 0.96, 1.0):
-        trust = TrustParams(smallest_overlap=share)
+    for fewest in (30, 200, 1000):
+        trust = TrustParams(fewest_compared=fewest)
         tables.append(estimated(starts, QUICK.model_copy(update={"trust": trust})).table)
-    fewer, some, most = (set(map(tuple, each.loc[each["lowered"] == "refused", KEY].to_numpy())) for each in tables)
-    assert not fewer
-    assert some <= most
-    assert most
-    table = tables[-1]
-    refused = table["lowered"] == "refused"
-    gone = [name for name in table if name in HIDDEN or name in ("low", "high", "robustness", "grade")]
-    assert table.loc[refused, gone].isna().all(axis=None)
-    assert tables[0][["value", "low", "high", "grade"]].notna().all(axis=None)
-    rare = QUICK.model_copy(update={"trust": TrustParams(fewest_compared=1000)})
-    assert estimated(starts, rare).table["value"].isna().all()
+    refused = [each["lowered"] == "refused" for each in tables]
+    kinds = [set(table.loc[mark, "action_type"]) for table, mark in zip(tables, refused, strict=True)]
+    assert kinds == [set(), {"langue"}, {"certification", "langue"}]
+    for table, mark in zip(tables, refused, strict=True):
+        assert table.loc[mark, [*GONE, "grade"]].isna().all(axis=None)
+        assert table.loc[~mark, ["value", "low", "high", "grade"]].notna().all(axis=None)
+    narrow = QUICK.model_copy(update={"trust": TrustParams(smallest_overlap=1.0)})
+    assert (estimated(starts, narrow).table.query("group == 'all'")["lowered"] == "refused").all()
 
 
 def test_nobody_to_compare_gives_an_empty_table_of_the_same_columns() -> None:
