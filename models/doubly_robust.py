@@ -73,6 +73,11 @@ class Sample:
         return cls(design, treated, who, asked.astype("float64"), np.ones_like(asked, dtype="float64"))
 
     @cached_property
+    def spread(self) -> Numbers:
+        """How far people differ, trait by trait: a standard deviation each."""
+        return np.asarray(self.design.std(axis=0), dtype="float64")
+
+    @cached_property
     def counted(self) -> Numbers:
         """What each outcome counts: nothing where it is not known."""
         return np.where(np.isnan(self.outcomes), 0.0, self.weight)
@@ -166,7 +171,10 @@ class Crossfit:
         odds = np.median([split.odds for split in self.splits], axis=0)
         alike = odds <= limit
         weight = odds * (1.0 if tilt is None else tilt) * (~sample.treated & alike)
-        return standardised_gap(sample.design, (cell & sample.treated & alike).astype("float64"), weight)
+        inside = sample.design[cell & sample.treated & alike]
+        if not len(inside) or weight.sum() <= 0:
+            return float("nan")
+        return standardised_gap(inside.mean(axis=0), weight @ sample.design / weight.sum(), sample.spread)
 
     def _entrants_of(self, split: Split, ready: _Ready, cell: Flags, marks: Flags, tilt: Numbers | None) -> Told:
         sample, entrants = self.sample, np.flatnonzero(cell & self.sample.treated)

@@ -321,4 +321,6 @@ def _no_gains() -> pd.DataFrame:
     """Give the table of gains without a row."""
     texts = dict.fromkeys(("person", "lot", "session", "action_type", "sector"), "str")
     numbers = dict.fromkeys(("reached", "promised", "promised_error", "gain"), "float64")
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in (texts | numbers | {"start": "datetime64[us]"}).items()})
+    kinds = texts | numbers | {"start": "datetime64[us]"}
+    order = ("person", "start", "lot", "session", "action_type", "sector", "reached", "gain", "promised", "promised_error")
+    return pd.DataFrame({name: pd.Series(dtype=kinds[name]) for name in order})

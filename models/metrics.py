@@ -187,21 +187,17 @@ def rank_correlation(actual: Column, told: Column) -> float:
     return float(ranks[0].corr(ranks[1]))
 
 
-def standardised_gap(traits: Numbers, ours: Column, others: Column) -> float:
-    """Mean over traits of |weighted mean of some people − weighted mean of others|, in standard deviations of all.
+def standardised_gap(ours: Numbers, others: Numbers, spread: Numbers) -> float:
+    """Mean over traits of |mean of some people − mean of others|, in standard deviations of all (``spread``).
 
-    A row per person, a column per trait, and two weights. It is as large as chance makes it where few people are weighed: read
-    it beside how many they are. Undefined (NaN) where a side weighs nothing.
+    One number per trait in each. It is as large as chance makes it where few people are averaged: read it beside how many they
+    are. Undefined (NaN) where a mean is.
 
-    >>> standardised_gap(np.array([[1.0], [0.0], [2.0]]), np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.5, 0.5]))
-    0.0
+    >>> standardised_gap(np.array([1.0, 0.0]), np.array([0.0, 0.0]), np.array([2.0, 1.0]))
+    0.25
     """
-    weights = [np.asarray(column, dtype="float64") for column in (ours, others)]
-    if min(weight.sum() for weight in weights) <= 0:
-        return float("nan")
-    means = [weight @ traits / weight.sum() for weight in weights]
-    spread = traits.std(axis=0)
-    return float(np.mean(np.abs(means[0] - means[1])[spread > 0] / spread[spread > 0]))
+    varies = spread > 0
+    return float(np.mean(np.abs(ours - others)[varies] / spread[varies])) if varies.any() else 0.0
 
 
 def _rows(*columns: Column, weight: Column | None) -> list[Numbers]:

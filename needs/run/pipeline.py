@@ -19,6 +19,7 @@ from features.outcomes import publishable
 from features.tables import Tables
 from features.tension import sector_solvable
 from features.vocabulary import InputError, months_to
+from models.effects import Effects
 from models.gap import sector_needs, yearly_gap
 from models.matching import Candidates, find_candidates, session_loads, share_seats, tell_recommendations
 from models.purchase import plan_purchase, served_months
@@ -93,8 +94,7 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         rows["origins"] = judged["origin"].nunique()
     with step("outcomes") as rows:
         outcomes = publishable(features.outcomes)
-        few = len(features.outcomes) - len(outcomes)
-        rows |= {"rates in": len(features.outcomes), "kept": len(outcomes), "of too few people": few}
+        rows |= {"rates in": len(features.outcomes), "kept": len(outcomes)}
     with step("effects") as rows:
         effects, added = tell_added(features, inputs.tables, params)
         rows |= {"starts in": len(features.starts), "rows": len(effects.table), "courses scored": len(added["course_scores"])}
@@ -113,10 +113,8 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         plan = add_skills(plan, _served(forecasts, inputs), features, inputs.tables, params.skills)
         rows |= {"options in": len(ranked), "lots": len(plan.lots), "not bought": len(plan.rejected)}
     with step("matches") as rows:
-        matched = match(features, links, inputs)
-        matched["recommendations"], audited = add_gains(matched["recommendations"], features, effects, params)
-        proposed = len(matched["recommendations"])
-        rows |= {"people in": len(features.people), "courses in": len(features.courses), "proposed": proposed}
+        matched, audited = match(features, effects, links, inputs)
+        rows |= {"people in": len(features.people), "proposed": len(matched["recommendations"])}
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
     tables |= {"skill_needs": told.needs, "lots": plan.lots, "rejected_lots": plan.rejected, **added}
     stale = (inputs.as_of - inputs.tables.newest).days
@@ -168,8 +166,13 @@ def add_causes(needs: pd.DataFrame, features: Features, links: pd.DataFrame) -> 
     )
 
 
-def match(features: Features, links: pd.DataFrame, inputs: Inputs) -> dict[str, pd.DataFrame]:
-    """Propose courses: candidates territory by territory, seats shared over the Region. Gives the tables of the matches."""
+def match(
+    features: Features, effects: Effects, links: pd.DataFrame, inputs: Inputs
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Propose courses: candidates territory by territory, seats shared over the Region. Gives the tables of the matches.
+
+    The last frame has one row per type of course and group of people: whom what is expected for persons favours.
+    """
     params = inputs.params.matching
     task = partial(find_candidates, courses=features.courses, as_of=inputs.as_of, params=params)
     found = for_each_territory(task, features.people, workers=inputs.params.execution.workers, label="matching")
@@ -180,11 +183,9 @@ def match(features: Features, links: pd.DataFrame, inputs: Inputs) -> dict[str, 
     )
     proposed = share_seats(candidates.pairs, _seats(features.courses), params)
     loads = session_loads(proposed, features.courses, params)
-    return {
-        "recommendations": tell_recommendations(proposed, loads),
-        "session_loads": loads,
-        "unmet": count_unmet(features.people, candidates, proposed, links, inputs.params.features.privacy.smallest_cell),
-    }
+    told, audited = add_gains(tell_recommendations(proposed, loads), features, effects, inputs.params)
+    unmet = count_unmet(features.people, candidates, proposed, links, inputs.params.features.privacy.smallest_cell)
+    return {"recommendations": told, "session_loads": loads, "unmet": unmet}, audited
 
 
 def _seats(courses: pd.DataFrame) -> pd.Series[float]:
