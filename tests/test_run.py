@@ -30,17 +30,22 @@ from features.sources.offers import date_versions
 from features.supply import available_people
 from features.tables import CONTRACT, Tables
 from features.vocabulary import InputError
+from models.action_scores import ActionParams
 from models.gap import yearly_gap
+from models.policy import PolicyParams
+from models.policy_tree import TreeParams
 from models.ranking import Known, rank_options
 from needs.home import Home
 from needs.params import Params, load_params
+from needs.run.added import judge_rules
 from needs.run.door import Door
 from needs.run.forecasts import forecast_levels
 from needs.run.gates import GateRefusal, hold_gates
 from needs.run.nightly import run_nightly
 from needs.run.pipeline import Inputs, compute, gather
+from needs.show.sheets import policies_sheet
 from needs.store.publish import list_runs, open_database
-from needs.store.schema import TABLES
+from needs.store.schema import TABLES, conform
 
 LATER = pd.Timestamp(AS_OF) + pd.Timedelta(days=40)
 
@@ -63,9 +68,21 @@ def assert_same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) ->
 
 def test_every_stage_publishes_something(published: dict[str, pd.DataFrame]) -> None:
     empty = {name for name, frame in published.items() if frame.empty}
-    assert not empty - {"unmet"}
+    assert not empty - {"unmet", "policies"}, "of rules, too few people of the tiny region tell anything"
     assert published["recommendations"]["person"].nunique() > 100
     assert (published["lots"]["cost_cents"] > 0).all()
+
+
+def test_rules_are_judged_and_told_in_words_where_enough_people_were_compared(built: Features, inputs: Inputs) -> None:
+    rules = {"policy": PolicyParams(tree=TreeParams(smallest_leaf=10, depth=2)), "actions": ActionParams(fewest_people=20)}
+    told = judge_rules(built, inputs.params.model_copy(update=rules)).set_index("policy")
+    assert {"status_quo", "nothing", "best_action", "tree_1", "tree_2", "unrestricted"} <= set(told.index)
+    assert told.loc["nothing", ["value", "places", "cost", "net"]].eq(0).all()
+    assert told["places"].between(0, 1).all()
+    assert (told["net"] - (told["value"] - told["cost"])).abs().max() < 1e-9
+    written = policies_sheet(conform("policies", told.reset_index()), "fr").rows.set_index("policy_title")["rule"]
+    assert set(written.index[written != ""]) == {"Arbre à une question", "Arbre à deux questions"}
+    assert written[written != ""].str.contains(" → ").all()
 
 
 def test_the_order_of_rows_and_the_number_of_workers_change_no_byte(
