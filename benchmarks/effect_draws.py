@@ -178,8 +178,8 @@ def _wholes(fitted: Crossfit, gains: pd.DataFrame, drive: Numbers) -> pd.DataFra
 def _imbalance(fitted: Crossfit, column: int, entered: NDArray[np.bool_], drive: Numbers) -> tuple[float, float]:
     """Measure δ and r: how much more drive entrants have than the weighted others, and what it has to do with the outcome."""
     sample, cap = fitted.sample, fitted.params.highest_propensity / (1 - fitted.params.highest_propensity)
-    odds = np.minimum(np.mean([split.odds for split in fitted.splits], axis=0), cap)
-    weight = np.where(sample.treated, 0.0, odds * sample.counted[:, column])
+    odds = np.mean([split.odds for split in fitted.splits], axis=0)
+    weight = np.where(sample.treated | (odds > cap), 0.0, odds * sample.counted[:, column])
     others = weight > 0
     left = (sample.outcomes[:, column] - np.mean([split.base[:, column] for split in fitted.splits], axis=0))[others]
     both = np.cov(np.stack([drive[others], left]), aweights=weight[others])
