@@ -160,8 +160,7 @@ def _true_gains(drawn: Population, compared: pd.DataFrame) -> pd.DataFrame:
 
 def _wholes(fitted: Crossfit, gains: pd.DataFrame, drive: Numbers) -> pd.DataFrame:
     """Tell the effect on all who entered, and how the hidden trait lies. One row per thing asked."""
-    sample = fitted.sample
-    told = fitted.entrants(sample.treated, np.ones((len(sample.treated), 1), dtype=bool))
+    told = fitted.all_entrants()
     hidden = [
         _imbalance(fitted, column, gains.iloc[:, column].notna().to_numpy(), drive) for column in range(len(ASKED.columns))
     ]

@@ -74,7 +74,7 @@ def sample_of(people: Numbers) -> Sample:
 
 def effect_of(fitted: Crossfit) -> tuple[float, float]:
     """Give the effect on all who were treated, and its error."""
-    told = fitted.entrants(fitted.sample.treated, np.ones((len(fitted.sample.treated), 1), dtype=bool))
+    told = fitted.all_entrants()
     return float(told.value[0, 0]), float(told.error[0, 0])
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
-from models.doubly_robust import ComparisonParams, Crossfit, Flags, Numbers, Sample, Told, Whole, learn_odds
+from models.doubly_robust import ComparisonParams, Crossfit, Flags, Numbers, Odds, Sample, Told, Whole, learn_odds
 from models.shrinkage import Estimates, lean
 
 EVERY = "all"
@@ -81,25 +82,26 @@ class Cells:
 
 def compare_cells(fitted: Crossfit, cells: Cells, marks: Flags, smallest: float) -> tuple[Told, Numbers]:
     """Compare those who entered each cell, by group: arrays of cells × groups × columns; then the imbalance left, by cell."""
-    told, gaps = [], []
-    for cell in range(len(cells.names)):
-        rows = cells.rows(cell)
-        tilt = _tilt(fitted.sample, rows, fitted.params, smallest) if cell else None
-        told.append(fitted.entrants(rows, marks, tilt))
-        gaps.append(fitted.imbalance(rows, tilt))
-    return Told(**{name: np.stack([getattr(one, name) for one in told]) for name in vars(told[0])}), np.array(gaps)
+    sample, rows = fitted.sample, np.stack([cells.rows(cell) for cell in range(len(cells.names))], axis=1)
+    learned = [_learn_tilt(sample, of, fitted.params, smallest) for of in rows.T]
+    coef, intercept = np.stack([of.coef for of in learned], axis=1), np.array([of.intercept for of in learned])
+
+    def tilt(some: Whole) -> Numbers:
+        return np.asarray(expit(np.clip(sample.design[some] @ coef + intercept, -30.0, 30.0)))
+
+    return fitted.entrants(rows, marks, tilt), fitted.imbalance(rows, tilt)
 
 
-def _tilt(sample: Sample, cell: Flags, params: ComparisonParams, smallest: float) -> Numbers | None:
-    """Learn how often people like each row, among all who enter, enter this cell. None where too few did, or all."""
+def _learn_tilt(sample: Sample, cell: Flags, params: ComparisonParams, smallest: float) -> Odds:
+    """Learn the odds that people like each row, among all who enter, enter this cell. Sure where too few did, or all."""
     others = np.flatnonzero(sample.treated & ~cell)
     if cell.sum() < smallest or not len(others):
-        return None
+        return Odds(np.zeros(sample.design.shape[1]), np.inf)
     step = max(1, len(others) // min(max(_FEWEST_OTHERS, _OTHERS * int(cell.sum())), _MOST_OTHERS))
     taken = others[np.argsort(sample.person[others], kind="stable")][::step]  # hashed numbers: an even choice in any order
     rows = np.concatenate([np.flatnonzero(cell), taken])
-    odds = learn_odds(sample.design[rows], cell[rows], params.tilt_penalty)(sample.design) * len(taken) / len(others)
-    return odds / (1 + odds)
+    odds = learn_odds(sample.design[rows], cell[rows], params.tilt_penalty)
+    return Odds(odds.coef, odds.intercept + np.log(len(taken) / len(others)))
 
 
 def pool_cells(told: Told, cells: Cells, hidden: Flags) -> Estimates:

@@ -30,7 +30,9 @@ Numbers = NDArray[np.float64]
 Held = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 Whole = NDArray[np.int64]
+Tilt = Callable[[Whole], Numbers]  # rows → a number for each, one column per cell
 _TINY = 1e-12
+_AT_ONCE = 16_384  # rows that are added up at a time
 
 
 class ComparisonParams(Section):
@@ -85,7 +87,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Told:
-    """Effects, one row per group and one column per thing asked.
+    """Effects, in arrays whose last axis has a place per thing asked.
 
     ``n`` counts those who entered, ``n_effective`` what the weighted others are worth; ``spread`` is the standard deviation of
     what is left of their outcomes, ``overlap`` the share of those who entered that somebody can be compared with, ``reached``
@@ -112,32 +114,6 @@ class Split:
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """What every cell of a split is set against: the ``others`` of comparable odds, what is ``left`` of their outcomes, and the
-    ``weight`` of each for all who entered; ``alike`` marks whoever somebody can be compared with.
-    """
-
-    alike: Flags
-    others: Whole
-    left: Numbers
-    weight: Numbers
-
-    @classmethod
-    def of(cls, sample: Sample, split: Split, limit: float) -> _Ready:
-        """Lay out one split."""
-        alike = split.odds <= limit
-        others = np.flatnonzero(~sample.treated & alike)
-        left, counted = cls.of_rows(sample, split, others)
-        return cls(alike, others, left, counted * split.odds[others, None])
-
-    @staticmethod
-    def of_rows(sample: Sample, split: Split, rows: Whole) -> tuple[Numbers, Numbers]:
-        """Give what is left of the outcomes of some rows, and what each counts: nothing where nothing was to be expected."""
-        expected = split.base[rows]
-        return np.nan_to_num(sample.outcomes[rows] - expected), np.where(np.isnan(expected), 0.0, sample.counted[rows])
-
-
-@dataclass(frozen=True)
 class Crossfit:
     """A sample beside what was learned of it, split by split."""
 
@@ -145,55 +121,99 @@ class Crossfit:
     splits: tuple[Split, ...]
     params: ComparisonParams
 
-    def entrants(self, cell: Flags, marks: Flags, tilt: Numbers | None = None) -> Told:
-        """Tell the effect on those of a cell who entered, by group: ``marks`` has a column per group.
+    def entrants(self, cells: Flags, marks: Flags, tilt: Tilt | None = None) -> Told:
+        """Tell the effect on those who entered each cell, by group: arrays of cells × groups × things asked.
 
-        ``cell`` marks rows among the treated, ``tilt`` says how much more often people like each row enter that cell.
+        ``cells`` and ``marks`` have a column per cell and per group; of a cell, those who entered count. ``tilt`` says how much
+        more often people like some rows enter each cell; without, they enter all alike.
         """
-        parts = [
-            self._entrants_of(split, ready, cell, marks, tilt) for split, ready in zip(self.splits, self._ready, strict=True)
+        inside, others = np.flatnonzero(cells.any(axis=1) & self.sample.treated), np.flatnonzero(~self.sample.treated)
+        members: Tilt = lambda rows: cells[rows].astype("float64")  # noqa: E731
+        entered = self._moments(inside, marks, members)
+        stayed = self._moments(others, marks, tilt or _plain(cells))
+        reached, n, asked = self._counts(inside, marks, members)
+        told = [
+            Told(
+                value=entered.mean[split] - stayed.mean[split],
+                error=np.sqrt(entered.variance[split] + stayed.variance[split]),
+                n=n[split],
+                n_effective=stayed.people[split],
+                spread=stayed.spread[split],
+                overlap=_share(n[split], asked),
+                reached=reached[split],
+                asked=asked,
+            )
+            for split in range(len(self.splits))
         ]
-        return _median(parts)
+        return _median(told)
+
+    def all_entrants(self) -> Told:
+        """Tell the effect on all who entered, in one row."""
+        every = np.ones((len(self.sample.treated), 1), dtype=bool)
+        told = self.entrants(every, every)
+        return Told(**{name: values[0] for name, values in vars(told).items()})
 
     def everybody(self) -> Told:
         """Tell the effect on all people of the sample, those who entered and those who did not. One row."""
         return _median([self._everybody_of(split) for split in self.splits])
 
-    @cached_property
-    def _ready(self) -> list[_Ready]:
-        """Lay out what every cell is set against, once for each split."""
-        limit = self.params.highest_propensity / (1 - self.params.highest_propensity)
-        return [_Ready.of(self.sample, split, limit) for split in self.splits]
-
-    def imbalance(self, cell: Flags, tilt: Numbers | None = None) -> float:
-        """Say how far traits of a cell still lie from those of the weighted others: the mean gap, in standard deviations."""
-        sample, limit = self.sample, self.params.highest_propensity / (1 - self.params.highest_propensity)
+    def imbalance(self, cells: Flags, tilt: Tilt | None = None) -> Numbers:
+        """Say how far traits of each cell still lie from those of the weighted others: the mean gap, in standard deviations."""
+        sample, every = self.sample, np.ones((len(cells), 1), dtype=bool)
         odds = np.median([split.odds for split in self.splits], axis=0)
-        alike = odds <= limit
-        weight = odds * (1.0 if tilt is None else tilt) * (~sample.treated & alike)
-        inside = sample.design[cell & sample.treated & alike]
-        if not len(inside) or weight.sum() <= 0:
-            return float("nan")
-        return standardised_gap(inside.mean(axis=0), weight @ sample.design / weight.sum(), sample.spread)
+        alike = odds <= self._limit
+        inside, others = np.flatnonzero(sample.treated & alike), np.flatnonzero(~sample.treated & alike)
+        traits = np.hstack([sample.design, np.ones((len(cells), 1))])
+        entered = _add_up(inside, every, lambda rows: cells[rows].astype("float64"), lambda rows: traits[rows])
+        stayed = _add_up(others, every, tilt or _plain(cells), lambda rows: odds[rows, None] * traits[rows])
+        ours, theirs = (_share(of[:, 0, :-1], of[:, 0, -1:]) for of in (entered, stayed))
+        return np.array([standardised_gap(*both, sample.spread) for both in zip(ours, theirs, strict=True)])
 
-    def _entrants_of(self, split: Split, ready: _Ready, cell: Flags, marks: Flags, tilt: Numbers | None) -> Told:
-        sample, entrants = self.sample, np.flatnonzero(cell & self.sample.treated)
-        inside = entrants[ready.alike[entrants]]
-        left, counted = ready.of_rows(sample, split, inside)
-        weight = ready.weight if tilt is None else ready.weight * tilt[ready.others, None]
-        entered, stayed = _moments(marks[inside], left, counted), _moments(marks[ready.others], ready.left, weight)
-        n = marks[inside].T.astype("float64") @ (counted > 0)
-        asked = marks[entrants].T.astype("float64") @ (sample.counted[entrants] > 0)
-        return Told(
-            value=entered.mean - stayed.mean,
-            error=np.sqrt(entered.variance + stayed.variance),
-            n=n,
-            n_effective=stayed.people,
-            spread=stayed.spread,
-            overlap=_share(n, asked),
-            reached=_moments(marks[inside], np.nan_to_num(sample.outcomes[inside]), counted).mean,
-            asked=asked,
-        )
+    @property
+    def _limit(self) -> float:
+        """The odds above which nobody is compared."""
+        return self.params.highest_propensity / (1 - self.params.highest_propensity)
+
+    def _left(self, split: Split, rows: Whole) -> tuple[Numbers, Numbers]:
+        """Give what is left of the outcomes of some rows, and what each counts: nothing where nothing was to be expected."""
+        expected = split.base[rows]
+        known = ~np.isnan(expected) & (split.odds[rows, None] <= self._limit)
+        return np.nan_to_num(self.sample.outcomes[rows] - expected), np.where(known, self.sample.counted[rows], 0.0)
+
+    def _moments(self, rows: Whole, marks: Flags, share: Tilt) -> _Moments:
+        """Sum up what is left of some rows, each for its ``share`` of a cell; who did not enter counts for the odds to.
+
+        Arrays of splits × cells × groups × things asked.
+        """
+
+        def weighed(some: Whole, power: int) -> Numbers:
+            told = []
+            for split in self.splits:
+                left, counted = self._left(split, some)
+                weight = (counted * np.where(self.sample.treated[some], 1.0, split.odds[some])[:, None]) ** power
+                told += [weight, weight * left, weight * left**2]
+            return np.hstack(told)
+
+        sums = [
+            _add_up(rows, marks, lambda some, by=power: share(some) ** by, lambda some, by=power: weighed(some, by))
+            for power in (1, 2)
+        ]
+        shape = (*sums[0].shape[:2], len(self.splits), 3, self.sample.outcomes.shape[1])
+        return _Moments.of(*(of.reshape(shape).transpose(3, 2, 0, 1, 4) for of in sums))
+
+    def _counts(self, rows: Whole, marks: Flags, share: Tilt) -> tuple[Numbers, Numbers, Numbers]:
+        """Tell the mean outcome of some rows and how many are compared, split by split; then how many are known at all."""
+
+        def counted(some: Whole) -> Numbers:
+            outcomes, told = np.nan_to_num(self.sample.outcomes[some]), []
+            for split in self.splits:
+                weight = self._left(split, some)[1]
+                told += [weight, weight * outcomes, weight > 0]
+            return np.hstack([*told, self.sample.counted[some] > 0])
+
+        sums = _add_up(rows, marks, share, counted)
+        parts = sums.reshape(*sums.shape[:2], -1, self.sample.outcomes.shape[1]).transpose(2, 0, 1, 3)
+        return _share(parts[1:-1:3], parts[0:-1:3]), parts[2:-1:3], parts[-1]
 
     def _everybody_of(self, split: Split) -> Told:
         sample, cap = self.sample, self.params.highest_propensity
@@ -208,12 +228,25 @@ class Crossfit:
         value = (told + sides[0][0] - sides[1][0])[None, :]
         error = np.sqrt(((shift + sides[0][1] - sides[1][1]) ** 2).sum(axis=0))[None, :]
         n = (weight > 0).sum(axis=0).astype("float64")[None, :]
-        spread, reached = (
-            _moments(np.ones((int(of.sum()), 1), dtype=bool), np.nan_to_num(values[of]), sample.counted[of])
-            for of, values in ((~sample.treated, sample.outcomes - split.base), (sample.treated, sample.outcomes))
-        )
+        left = _weighted_spread(sample.outcomes - split.base, sample.counted * ~sample.treated[:, None])
+        reached, _ = _weighted(sample.outcomes, sample.counted * sample.treated[:, None])
         asked = (sample.counted > 0).sum(axis=0).astype("float64")[None, :]
-        return Told(value, error, n, n, spread.spread, _share(n, asked), reached.mean, asked)
+        return Told(value, error, n, n, left[None, :], _share(n, asked), reached[None, :], asked)
+
+
+def _plain(cells: Flags) -> Tilt:
+    """Let everybody enter each cell alike."""
+    return lambda rows: np.ones((len(rows), cells.shape[1]))
+
+
+def _add_up(rows: Whole, marks: Flags, share: Tilt, values: Callable[[Whole], Numbers]) -> Numbers:
+    """Add up the values of rows, each for its share of each cell: arrays of cells × groups × columns. Some rows at a time."""
+    parts = np.array_split(rows, len(rows) // _AT_ONCE + 1)
+    return np.sum([_add_up_some(marks[some], share(some), values(some)) for some in parts], axis=0)
+
+
+def _add_up_some(marks: Flags, share: Numbers, values: Numbers) -> Numbers:
+    return np.stack([share[of].T @ values[of] for of in marks.T], axis=1)
 
 
 def _weighted(values: Numbers, weight: Numbers) -> tuple[Numbers, Numbers]:
@@ -224,28 +257,33 @@ def _weighted(values: Numbers, weight: Numbers) -> tuple[Numbers, Numbers]:
     return mean, _share(weight, whole) * (known - mean)
 
 
+def _weighted_spread(values: Numbers, weight: Numbers) -> Numbers:
+    """Give weighted standard deviations by column."""
+    mean, _ = _weighted(values, weight)
+    return np.sqrt(_weighted((values - mean) ** 2, weight)[0])
+
+
 @dataclass(frozen=True)
 class _Moments:
-    """Weighted means by group and outcome, with their variance, the people they are worth, and the spread around them."""
+    """Weighted means, with their variance, the people they are worth, and the spread around them."""
 
     mean: Numbers
     variance: Numbers
     people: Numbers
     spread: Numbers
 
-
-def _moments(marks: Flags, values: Numbers, weight: Numbers) -> _Moments:
-    groups = marks.T.astype("float64")
-    whole, squares = groups @ weight, groups @ weight**2
-    mean = _share(groups @ (weight * values), whole)
-    around = groups @ (weight**2 * values**2) - 2 * mean * (groups @ (weight**2 * values)) + mean**2 * squares
-    spread = _share(groups @ (weight * values**2), whole) - mean**2
-    return _Moments(
-        mean,
-        _share(np.maximum(around, 0.0), whole**2),
-        np.nan_to_num(_share(whole**2, squares)),
-        np.sqrt(np.maximum(spread, 0.0)),
-    )
+    @classmethod
+    def of(cls, once: Numbers, twice: Numbers) -> _Moments:
+        """Read sums of weights, of weights × values, of weights × values²; ``twice`` those with weights squared."""
+        (whole, first, second), (squares, first_twice, second_twice) = once, twice
+        mean = _share(first, whole)
+        around = second_twice - 2 * mean * first_twice + mean**2 * squares
+        return cls(
+            mean,
+            _share(np.maximum(around, 0.0), whole**2),
+            np.nan_to_num(_share(whole**2, squares)),
+            np.sqrt(np.maximum(_share(second, whole) - mean**2, 0.0)),
+        )
 
 
 def _share(part: Numbers, whole: Numbers) -> Numbers:
@@ -320,8 +358,19 @@ def _odds(sample: Sample, known: Flags, asked: Flags, params: ComparisonParams) 
     return learn_odds(sample.design[known], treated, params.entry_penalty)(sample.design[asked])
 
 
-def learn_odds(design: Numbers, chosen: Flags, penalty: float) -> Callable[[Numbers], Numbers]:
-    """Learn the odds to be chosen. Gives the function from a design to odds."""
-    model = LogisticRegression(C=1 / penalty, solver="newton-cholesky", max_iter=50)
-    model.fit(design, chosen)
-    return lambda rows: np.exp(np.clip(model.decision_function(rows), -30.0, 30.0)) if len(rows) else np.zeros(0)
+@dataclass(frozen=True)
+class Odds:
+    """The odds to be chosen, whose logarithm is linear in what people are described by."""
+
+    coef: Numbers
+    intercept: float
+
+    def __call__(self, design: Numbers) -> Numbers:
+        """Give the odds of some people."""
+        return np.asarray(np.exp(np.clip(design @ self.coef + self.intercept, -30.0, 30.0)))
+
+
+def learn_odds(design: Numbers, chosen: Flags, penalty: float) -> Odds:
+    """Learn the odds to be chosen from who was."""
+    model = LogisticRegression(C=1 / penalty, solver="newton-cholesky", max_iter=50).fit(design, chosen)
+    return Odds(model.coef_[0], float(model.intercept_[0]))

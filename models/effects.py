@@ -242,7 +242,7 @@ def _add_control(
     found: dict[str, Numbers] = dict.fromkeys(("control", "control_error"), np.full((1, len(told)), np.nan))
     if min(_count(both, AWAY), _count(both, LISTED)) >= params.trust.fewest_compared:
         fitted = crossfit(sample_of(both, describe(both), asked, AWAY), params.comparison)
-        of_all = fitted.entrants(fitted.sample.treated, np.ones((len(both), 1), dtype=bool))
+        of_all = fitted.all_entrants()
         silent = (of_all.n < smallest) | _refused(of_all, params.trust, smallest)
         found = {name: np.where(silent, np.nan, of) for name, of in _named("control", of_all).items()}
     told = told.assign(**{name: of[0] for name, of in found.items()})

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from models.doubly_robust import ComparisonParams, Crossfit, Numbers, Sample, Told, crossfit, folds_of, learn_odds
+from models import doubly_robust
+from models.doubly_robust import (
+    ComparisonParams,
+    Crossfit,
+    Flags,
+    Numbers,
+    Sample,
+    Told,
+    Whole,
+    crossfit,
+    folds_of,
+    learn_odds,
+)
 
 PARAMS = ComparisonParams()
 QUICK = ComparisonParams(splits=1)
-NAMES = ("value", "error", "n", "n_effective", "spread", "overlap", "reached")
+NAMES = tuple(field.name for field in fields(Told))
 Shape = Callable[[Numbers], Numbers]
 
 
@@ -53,13 +65,23 @@ def world(
     return World(Sample.of(traits, treated, outcomes), gains)
 
 
-def of_all(fitted: Crossfit) -> Told:
-    """Tell the effect on everybody who entered."""
-    return fitted.entrants(fitted.sample.treated, np.ones((len(fitted.sample.treated), 1), dtype=bool))
+def every(sample: Sample) -> Flags:
+    """One group of everybody."""
+    return np.ones((len(sample.treated), 1), dtype=bool)
+
+
+def of_cell(fitted: Crossfit, cell: Flags, marks: Flags | None = None, tilt: Numbers | None = None) -> Told:
+    """Tell the effect on those of one cell, a row per group; ``tilt`` says how much more often each row enters it."""
+    told = fitted.entrants(cell[:, None], every(fitted.sample) if marks is None else marks, tilts(tilt))
+    return Told(**{name: values[0] for name, values in vars(told).items()})
+
+
+def tilts(tilt: Numbers | None) -> Callable[[Whole], Numbers] | None:
+    return None if tilt is None else lambda rows: tilt[rows, None]
 
 
 def told_of(sample: Sample, params: ComparisonParams = PARAMS) -> tuple[float, float]:
-    told = of_all(crossfit(sample, params))
+    told = crossfit(sample, params).all_entrants()
     return float(told.value[0, 0]), float(told.error[0, 0])
 
 
@@ -86,7 +108,7 @@ def test_what_both_choose_by_is_taken_away() -> None:
 def test_it_is_right_where_only_the_odds_are() -> None:
     drawn = world(3, 6000, base=lambda x: 0.4 * x[:, 0] ** 2)
     fitted = crossfit(drawn.sample, PARAMS)
-    told, entered = of_all(fitted), drawn.sample.treated
+    told, entered = fitted.all_entrants(), drawn.sample.treated
     only_outcomes = (drawn.sample.outcomes - fitted.splits[0].base)[entered].mean()
     error = float(told.error[0, 0])
     assert abs(only_outcomes - 0.2) > 4 * error
@@ -96,7 +118,7 @@ def test_it_is_right_where_only_the_odds_are() -> None:
 def test_it_is_right_where_only_the_outcomes_are() -> None:
     drawn = world(4, 6000, score=lambda x: np.where(x[:, 0] > 1.0, 1.5, -2.0), base=lambda x: 0.8 * x[:, 0])
     fitted = crossfit(drawn.sample, PARAMS)
-    told, entered = of_all(fitted), drawn.sample.treated
+    told, entered = fitted.all_entrants(), drawn.sample.treated
     outcomes, odds = drawn.sample.outcomes[:, 0], fitted.splits[0].odds
     only_odds = outcomes[entered].mean() - np.average(outcomes[~entered], weights=odds[~entered])
     error = float(told.error[0, 0])
@@ -117,7 +139,7 @@ def test_nine_intervals_in_ten_hold_the_truth() -> None:
 def test_those_who_entered_may_gain_more_than_all_would() -> None:
     drawn = world(5, 4000, effect=lambda x: 0.2 + 0.2 * x[:, 0], noise=0.3)
     fitted = crossfit(drawn.sample, PARAMS, both=True)
-    entrants, everybody = of_all(fitted), fitted.everybody()
+    entrants, everybody = fitted.all_entrants(), fitted.everybody()
     assert drawn.of_entrants - drawn.effect.mean() > 0.1
     assert abs(entrants.value[0, 0] - drawn.of_entrants) < 3 * entrants.error[0, 0]
     assert abs(everybody.value[0, 0] - drawn.effect.mean()) < 3 * everybody.error[0, 0]
@@ -128,7 +150,7 @@ def test_groups_and_cells_have_effects_of_their_own() -> None:
     drawn = world(6, 6000, effect=lambda x: np.where(x[:, 1] > 0, 0.4, 0.0))
     marks = np.stack([drawn.sample.design[:, 1] > 0, drawn.sample.design[:, 1] <= 0], axis=1)
     fitted = crossfit(drawn.sample, PARAMS)
-    told, whole = fitted.entrants(drawn.sample.treated, marks), of_all(fitted)
+    told, whole = of_cell(fitted, drawn.sample.treated, marks), fitted.all_entrants()
     assert told.value[:, 0] == pytest.approx([0.4, 0.0], abs=3 * float(told.error.max()))
     assert told.n.sum() == whole.n.sum()
     assert (told.reached[:, 0] * told.n[:, 0]).sum() == pytest.approx(whole.reached[0, 0] * whole.n[0, 0], rel=1e-3)
@@ -140,11 +162,11 @@ def test_a_cell_that_takes_other_people_is_compared_with_people_like_its_own() -
     rng = np.random.default_rng(8)
     chance = 1 / (1 + np.exp(2.0 - 2.5 * drawn.sample.design[:, 1]))
     cell = drawn.sample.treated & (rng.random(len(chance)) < chance)
-    fitted, every = crossfit(drawn.sample, PARAMS), np.ones((len(chance), 1), dtype=bool)
-    tilted, plain = (fitted.entrants(cell, every, tilt) for tilt in (chance, None))
+    fitted = crossfit(drawn.sample, PARAMS)
+    tilted, plain = (of_cell(fitted, cell, tilt=tilt) for tilt in (chance, None))
     assert abs(plain.value[0, 0] - 0.2) > 4 * plain.error[0, 0]
     assert abs(tilted.value[0, 0] - 0.2) < 3 * tilted.error[0, 0]
-    doubled = fitted.entrants(cell, every, 2 * chance)
+    doubled = of_cell(fitted, cell, tilt=2 * chance)
     assert doubled.value == pytest.approx(tilted.value, abs=1e-12)
 
 
@@ -154,10 +176,24 @@ def test_weights_make_both_arms_alike_and_what_is_left_is_said() -> None:
     fitted = crossfit(drawn.sample, PARAMS)
     raw_gap = abs(design[treated].mean(axis=0) - design[~treated].mean(axis=0)).max()
     assert raw_gap > 0.7
-    assert fitted.imbalance(treated) < 0.12
+    assert fitted.imbalance(treated[:, None])[0] < 0.12
     cell = treated & (design[:, 1] > 0.5)
-    assert fitted.imbalance(cell) > 0.3
-    assert fitted.imbalance(cell, (design[:, 1] > 0.5).astype("float64")) < 0.2
+    assert fitted.imbalance(cell[:, None])[0] > 0.3
+    assert fitted.imbalance(cell[:, None], tilts((design[:, 1] > 0.5).astype("float64")))[0] < 0.2
+
+
+def test_cells_told_at_once_are_as_each_told_alone_some_rows_at_a_time_or_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = world(25, 1500).sample
+    fitted, rng = crossfit(sample, PARAMS), np.random.default_rng(9)
+    cells, marks, tilt = rng.random((1500, 3)) < 0.5, rng.random((1500, 4)) < 0.4, rng.random((1500, 3))
+    at_once = fitted.entrants(cells, marks, lambda rows: tilt[rows])
+    gaps = fitted.imbalance(cells, lambda rows: tilt[rows])
+    monkeypatch.setattr(doubly_robust, "_AT_ONCE", 100)
+    for place in range(3):
+        alone = of_cell(fitted, cells[:, place], marks, tilt[:, place])
+        for name in NAMES:
+            assert getattr(alone, name) == pytest.approx(getattr(at_once, name)[place], abs=1e-9), name
+        assert fitted.imbalance(cells[:, [place]], tilts(tilt[:, place]))[0] == pytest.approx(gaps[place], abs=1e-12)
 
 
 # Laws -------------------------------------------------------------------------------------------------------------------
@@ -168,7 +204,7 @@ def test_the_order_of_rows_changes_nothing() -> None:
     order = np.random.default_rng(1).permutation(len(sample.person))
     other = Sample(*(getattr(sample, name)[order] for name in ("design", "treated", "person", "outcomes", "weight")))
     both = [crossfit(each, PARAMS, both=True) for each in (sample, other)]
-    for tell in (of_all, Crossfit.everybody):
+    for tell in (Crossfit.all_entrants, Crossfit.everybody):
         one, two = (tell(fitted) for fitted in both)
         for name in NAMES:
             assert getattr(one, name) == pytest.approx(getattr(two, name), abs=1e-9), name
@@ -189,9 +225,9 @@ def test_who_enters_elsewhere_changes_nothing_of_what_was_to_be_expected_untrain
     for one, two in zip(alone.splits, beside.splits, strict=True):
         assert two.base[: len(sample.person)] == pytest.approx(one.base, abs=1e-9)
     cell = np.append(sample.treated, np.zeros(entered.sum(), dtype=bool))
-    told = beside.entrants(cell, np.ones((len(cell), 1), dtype=bool))
-    assert abs(told.value[0, 0] - of_all(alone).value[0, 0]) < 0.5 * told.error[0, 0]
-    assert told.reached[0, 0] == pytest.approx(of_all(alone).reached[0, 0], abs=0.02)
+    told = of_cell(beside, cell)
+    assert abs(told.value[0, 0] - alone.all_entrants().value[0, 0]) < 0.5 * told.error[0, 0]
+    assert told.reached[0, 0] == pytest.approx(alone.all_entrants().reached[0, 0], abs=0.02)
 
 
 def test_all_rows_of_a_person_fall_in_one_part_whoever_else_is_there() -> None:
@@ -226,21 +262,21 @@ def test_what_is_not_known_is_no_failure() -> None:
     blank = replace(drawn.sample, outcomes=np.where(known[:, None], drawn.sample.outcomes, np.nan))
     names = ("design", "treated", "person", "outcomes", "weight")
     dropped = Sample(*(getattr(drawn.sample, name)[known] for name in names))
-    one, two = (of_all(crossfit(each, PARAMS)) for each in (blank, dropped))
+    one, two = (crossfit(each, PARAMS).all_entrants() for each in (blank, dropped))
     assert one.n == pytest.approx(two.n, rel=0.01)
     assert abs(one.value - two.value) < 0.3 * two.error
     assert one.reached == pytest.approx(two.reached, abs=0.01)
     assert abs(one.value - 0.2) < 3 * one.error
     beside = replace(drawn.sample, outcomes=np.hstack([drawn.sample.outcomes, blank.outcomes]), weight=np.ones((len(known), 2)))
-    each = of_all(crossfit(beside, PARAMS))
-    assert each.value[0] == pytest.approx([of_all(crossfit(drawn.sample, PARAMS)).value[0, 0], one.value[0, 0]], abs=1e-9)
+    each, alone = (crossfit(sample, PARAMS).all_entrants() for sample in (beside, drawn.sample))
+    assert each.value[0] == pytest.approx([alone.value[0, 0], one.value[0, 0]], abs=1e-9)
 
 
 def test_only_how_weights_compare_counts() -> None:
     drawn = world(14)
     weight = np.random.default_rng(3).uniform(0.5, 3.0, (len(drawn.effect), 1))
     told = [crossfit(replace(drawn.sample, weight=times * weight), PARAMS, both=True) for times in (1.0, 2.0)]
-    for tell in (of_all, Crossfit.everybody):
+    for tell in (Crossfit.all_entrants, Crossfit.everybody):
         one, two = (tell(fitted) for fitted in told)
         for name in NAMES:
             assert getattr(one, name) == pytest.approx(getattr(two, name), abs=1e-9), name
@@ -268,20 +304,20 @@ def sure(seed: int, base: Shape) -> World:
 def test_who_enters_too_surely_is_left_out_and_it_is_said() -> None:
     drawn = sure(16, lambda x: 0.3 * x[:, 0])
     fitted = crossfit(drawn.sample, PARAMS)
-    told = of_all(fitted)
+    told = fitted.all_entrants()
     alone = (drawn.sample.design[:, 0] > 1.0) & drawn.sample.treated
     assert told.overlap[0, 0] == pytest.approx(1 - alone.sum() / drawn.sample.treated.sum(), abs=0.01)
     assert told.n[0, 0] == pytest.approx(drawn.sample.treated.sum() - alone.sum(), rel=0.01)
     assert told.value[0, 0] == pytest.approx(0.2, abs=3 * told.error[0, 0])
     moved = replace(drawn.sample, outcomes=drawn.sample.outcomes + 10.0 * alone[:, None])
-    assert of_all(crossfit(moved, PARAMS)).value == pytest.approx(told.value, abs=1e-12)
-    assert fitted.entrants(alone, np.ones((len(alone), 1), dtype=bool)).overlap[0, 0] < 0.05
+    assert crossfit(moved, PARAMS).all_entrants().value == pytest.approx(told.value, abs=1e-12)
+    assert of_cell(fitted, alone).overlap[0, 0] < 0.05
 
 
 def test_nobody_stands_for_those_who_are_left_out() -> None:
     """A few who would enter too surely did not: nobody who is told of is like them, and the odds say so where outcomes err."""
     drawn = world(17, 6000, score=lambda x: 2.0 * x[:, 0], base=lambda x: 0.7 * np.exp(x[:, 0]))
-    told = of_all(crossfit(drawn.sample, PARAMS))
+    told = crossfit(drawn.sample, PARAMS).all_entrants()
     assert told.overlap[0, 0] < 0.75
     assert abs(told.value[0, 0] - 0.2) < 2 * told.error[0, 0] < 0.06
 
@@ -289,7 +325,7 @@ def test_nobody_stands_for_those_who_are_left_out() -> None:
 def test_the_limit_lets_more_be_compared_as_it_rises() -> None:
     sample = world(18, score=lambda x: 2.5 * x[:, 0]).sample
     shares = [
-        float(of_all(crossfit(sample, ComparisonParams(splits=1, highest_propensity=limit))).overlap[0, 0])
+        float(crossfit(sample, ComparisonParams(splits=1, highest_propensity=limit)).all_entrants().overlap[0, 0])
         for limit in (0.6, 0.8, 0.95)
     ]
     assert 0 < shares[0] < shares[1] < shares[2] < 1
@@ -302,16 +338,16 @@ def test_one_arm_alone_tells_nothing() -> None:
     sample = world(19, 300).sample
     for treated in (np.ones(300, dtype=bool), np.zeros(300, dtype=bool)):
         fitted = crossfit(replace(sample, treated=treated), QUICK, both=True)
-        assert np.isnan(of_all(fitted).value).all()
+        assert np.isnan(fitted.all_entrants().value).all()
         assert np.isnan(fitted.everybody().value).all()
-        assert of_all(fitted).n[0, 0] == 0
-        assert not of_all(fitted).overlap[0, 0] > 0
+        assert fitted.all_entrants().n[0, 0] == 0
+        assert not fitted.all_entrants().overlap[0, 0] > 0
 
 
 def test_what_never_changes_has_no_effect_and_nothing_asked_has_none_told() -> None:
     sample = world(20, 400).sample
     outcomes = np.column_stack([np.ones(400), np.full(400, np.nan), sample.outcomes[:, 0]])
-    told = of_all(crossfit(replace(sample, outcomes=outcomes, weight=np.ones((400, 3))), PARAMS))
+    told = crossfit(replace(sample, outcomes=outcomes, weight=np.ones((400, 3))), PARAMS).all_entrants()
     assert told.value[0, 0] == pytest.approx(0.0, abs=1e-9)
     assert told.error[0, 0] == pytest.approx(0.0, abs=1e-9)
     assert np.isnan(told.value[0, 1])
@@ -325,7 +361,7 @@ def test_a_handful_is_no_accident(size: int) -> None:
     names = ("design", "treated", "person", "outcomes", "weight")
     few = Sample(*(getattr(sample, name)[:size] for name in names))
     fitted = crossfit(few, QUICK, both=True)
-    assert of_all(fitted).n[0, 0] <= few.treated.sum()
+    assert fitted.all_entrants().n[0, 0] <= few.treated.sum()
     assert fitted.everybody().value.shape == (1, 1)
 
 
@@ -334,7 +370,7 @@ def test_untrained_people_known_in_one_part_only_tell_of_no_gain_elsewhere() -> 
     sample = world(22, 200, score=lambda x: np.full(len(x), 0.0)).sample
     first = folds_of(sample.person, 0, PARAMS.folds) == 0
     known = sample.treated | first
-    told = of_all(crossfit(replace(sample, outcomes=np.where(known[:, None], sample.outcomes, np.nan)), QUICK))
+    told = crossfit(replace(sample, outcomes=np.where(known[:, None], sample.outcomes, np.nan)), QUICK).all_entrants()
     assert told.n[0, 0] <= (sample.treated & ~first).sum()
 
 
