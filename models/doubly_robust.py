@@ -128,10 +128,9 @@ class Crossfit:
         more often people like some rows enter each cell; without, they enter all alike.
         """
         inside, others = np.flatnonzero(cells.any(axis=1) & self.sample.treated), np.flatnonzero(~self.sample.treated)
-        members: Tilt = lambda rows: cells[rows].astype("float64")  # noqa: E731
-        entered = self._moments(inside, marks, members)
+        entered = self._moments(inside, marks, _members(cells))
         stayed = self._moments(others, marks, tilt or _plain(cells))
-        reached, n, asked = self._counts(inside, marks, members)
+        reached, n, asked = self._counts(inside, marks, _members(cells))
         told = [
             Told(
                 value=entered.mean[split] - stayed.mean[split],
@@ -164,7 +163,7 @@ class Crossfit:
         alike = odds <= self._limit
         inside, others = np.flatnonzero(sample.treated & alike), np.flatnonzero(~sample.treated & alike)
         traits = np.hstack([sample.design, np.ones((len(cells), 1))])
-        entered = _add_up(inside, every, lambda rows: cells[rows].astype("float64"), lambda rows: traits[rows])
+        entered = _add_up(inside, every, _members(cells), lambda rows: traits[rows])
         stayed = _add_up(others, every, tilt or _plain(cells), lambda rows: odds[rows, None] * traits[rows])
         ours, theirs = (_share(of[:, 0, :-1], of[:, 0, -1:]) for of in (entered, stayed))
         return np.array([standardised_gap(*both, sample.spread) for both in zip(ours, theirs, strict=True)])
@@ -194,10 +193,10 @@ class Crossfit:
                 told += [weight, weight * left, weight * left**2]
             return np.hstack(told)
 
-        sums = [
-            _add_up(rows, marks, lambda some, by=power: share(some) ** by, lambda some, by=power: weighed(some, by))
-            for power in (1, 2)
-        ]
+        def summed(power: int) -> Numbers:
+            return _add_up(rows, marks, lambda some: share(some) ** power, lambda some: weighed(some, power))
+
+        sums = [summed(power) for power in (1, 2)]
         shape = (*sums[0].shape[:2], len(self.splits), 3, self.sample.outcomes.shape[1])
         return _Moments.of(*(of.reshape(shape).transpose(3, 2, 0, 1, 4) for of in sums))
 
@@ -234,6 +233,11 @@ class Crossfit:
         return Told(value, error, n, n, left[None, :], _share(n, asked), reached[None, :], asked)
 
 
+def _members(cells: Flags) -> Tilt:
+    """Let each row count in the cells it belongs to."""
+    return lambda rows: cells[rows].astype("float64")
+
+
 def _plain(cells: Flags) -> Tilt:
     """Let everybody enter each cell alike."""
     return lambda rows: np.ones((len(rows), cells.shape[1]))
@@ -242,7 +246,7 @@ def _plain(cells: Flags) -> Tilt:
 def _add_up(rows: Whole, marks: Flags, share: Tilt, values: Callable[[Whole], Numbers]) -> Numbers:
     """Add up the values of rows, each for its share of each cell: arrays of cells × groups × columns. Some rows at a time."""
     parts = np.array_split(rows, len(rows) // _AT_ONCE + 1)
-    return np.sum([_add_up_some(marks[some], share(some), values(some)) for some in parts], axis=0)
+    return np.asarray(np.sum([_add_up_some(marks[some], share(some), values(some)) for some in parts], axis=0))
 
 
 def _add_up_some(marks: Flags, share: Numbers, values: Numbers) -> Numbers:
