@@ -1,102 +1,39 @@
-"""What to buy: whole sessions, under the envelopes, where the next one adds most work for the money.
+"""What to buy: whole sessions, under envelopes and rules, so that they add the most work.
 
-Greedy: the session with the highest worth per euro is bought first, what it will fill is taken off the gap, then the next
-is looked for, until no envelope can pay for one or none is worth it. Money is whole cents throughout.
+The choice is :mod:`models.buying`, solved with HiGHS to a stated gap; :mod:`models.bids` writes it in numbers. What is bought
+and what is not is told lot by lot, with the reason and the price of a place at which it would change sides.
 """
 
 from __future__ import annotations
 
 import hashlib
-import heapq
-import math
-from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
-from pydantic import field_validator
 
 from features.contracts import GradeLimits, write_estimate
-from features.params import Section, param
+from features.errors import InputError
 from features.vocabulary import months_from
-from models.ranking import GENERAL
+from models.bids import find_conflict, session_counts, write_problem
+from models.buying import Bought, Impossible, Problem, Whole, buy, jobs_at_the_margin, jobs_of, relax
+from models.envelopes import PurchaseParams
 
-
-class Envelope(Section):
-    """A budget, and what it may pay for."""
-
-    name: str = param(..., "how the envelope is called")
-    amount_eur: float = param(..., "what it may spend on teaching and annexes in the exercise", unit="€", ge=0)
-    volets: tuple[str, ...] = param(("socle",), "the parts of the programme it pays for (socle, additionnel, autre)")
-    financeurs: tuple[str, ...] = param(("2",), "LHEO codes of who pays")
-
-    @field_validator("financeurs", mode="before")
-    @classmethod
-    def _as_texts(cls, codes: object) -> object:
-        """Take a code written as a number, ``[2, 4]``, for the text it is."""
-        return tuple(str(code) if type(code) is int else code for code in codes) if isinstance(codes, list | tuple) else codes
-
-
-class PurchaseParams(Section):
-    """What is bought, for when, and with which money."""
-
-    exercise: int | None = param(None, "year bought for; empty: the one after as_of", unit="year", ge=2000, le=2099)
-    envelopes: tuple[Envelope, ...] = param((Envelope(name="base", amount_eur=2_000_000),), "the budgets, spent in this order")
-    rules: tuple[str, ...] = param((), "floors, ceilings, change limits and reserves by name; none can be stated yet")
-    provider_growth: float = param(
-        1.25,
-        "sessions of a kind bought at most, for one of its busiest year: what providers can run",
-        unit="ratio",
-        ge=1,
-        le=10,
-    )
-    smallest_worth: float = param(0.001, "a place worth less than this is not bought", unit="jobs", ge=0, le=1)
-
-    @field_validator("envelopes")
-    @classmethod
-    def _named_apart(cls, envelopes: tuple[Envelope, ...]) -> tuple[Envelope, ...]:
-        if len({envelope.name for envelope in envelopes}) < len(envelopes):
-            raise ValueError("two envelopes have the same name; give each its own")
-        return envelopes
-
-    @field_validator("rules")
-    @classmethod
-    def _no_rule_yet(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
-        if rules:
-            raise ValueError("no rule can be stated yet: only money, sessions and group sizes bind; write []")
-        return rules
+_LITTLE = 1e-9
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is bought and what is not; one row per lot in both."""
+    """What is bought and what is not, one row per lot in both; what rules came to, one row each; and how far the best may be.
 
+    ``gap`` is the share by which no plan can be better.
+    """
+
+    exercise: int
     lots: pd.DataFrame
     rejected: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class _Option:
-    """What the choice needs to know of one option of one territory."""
-
-    pool: tuple[str, str, str]
-    kind: tuple[str, str, str]
-    capacity: int
-    group: int
-    place_cents: int
-    success: float
+    rules: pd.DataFrame
     gap: float
-    need: float
-
-    @property
-    def session_cents(self) -> int:
-        """What one session of the usual size costs."""
-        return self.group * self.place_cents
-
-    def worth(self, trained: float) -> float:
-        """Expected jobs per place of the next session, once so many finishers are under contract in its pool."""
-        if self.need <= 0:
-            return 0.0
-        return self.success * min(1.0, max(0.0, (self.gap - trained) / self.need))
 
 
 def served_months(exercise: int) -> list[str]:
@@ -114,79 +51,122 @@ def plan_purchase(
     """Spend the envelopes. One row per lot; a lot is an option of a territory in one envelope, over its sessions.
 
     What is not bought is told as the one session it would have been, with the reason why not and, where only money lacked,
-    the price of a place that would have bought it.
+    the price of a place that would have bought it. Rules that cannot hold together are named, and nothing is bought.
     """
     ranked = ranked.reset_index(drop=True)
-    finishing = float(chain["fill"].iloc[0]) * float(chain["completion"].iloc[0])
-    bought, stopped = _spend(_read_options(ranked, params), finishing, params)
-    cutoff = float(bought["last_ratio"].min()) if len(bought) else 0.0
-    lots = _describe(ranked.loc[bought["option"]].reset_index(drop=True), bought, exercise, params)
-    left = stopped[~stopped["option"].isin(bought["option"])].reset_index(drop=True)
+    problem = write_problem(ranked, float(chain["fill"].iloc[0]) * float(chain["completion"].iloc[0]), params)
+    bought = _buy(problem, params)
+    chosen, left = _chosen(problem, bought.sessions, params), _left(problem, bought.sessions, params)
+    free = chosen.loc[chosen["reason"] == "best_cost_per_job", "last_ratio"]
+    cutoff = float(free.min()) if len(free) else 0.0
+    lots = _describe(ranked.loc[chosen["option"]].reset_index(drop=True), chosen, exercise, params)
     offered = _describe(ranked.loc[left["option"]].reset_index(drop=True), left, exercise, params)
-    rejected = _settle(offered.assign(reason=left["reason"]), cutoff, limits)
-    buyable = rejected["reason"] == "envelope_spent"
-    return Plan(_settle(lots, cutoff, limits), rejected.assign(tipping_point=rejected["tipping_point"].where(buyable)))
+    rejected = _settle(offered, cutoff, limits)
+    # Where whole sessions left no room for it, no price of its own would have.
+    buyable = (rejected["reason"] == "envelope_spent") & (rejected["tipping_point"] < _place_eur(rejected))
+    rejected = rejected.assign(tipping_point=rejected["tipping_point"].where(buyable))
+    rules = _tell_rules(problem, bought.sessions, params)
+    return Plan(exercise, _settle(lots, cutoff, limits), rejected, rules, bought.gap)
 
 
-def _read_options(ranked: pd.DataFrame, params: PurchaseParams) -> list[_Option]:
-    """Read one option per row."""
-    pools = zip(ranked["territory"], ranked["sector"], ranked["level"], ranked["action_type"], strict=True)
-    numbers = ranked[["busiest", "group", "place_eur", "success", "gap", "need"]].fillna(0.0).to_numpy(dtype="float64")
-    return [
-        _Option(
-            (territory, "", "") if kind in GENERAL else (territory, sector, level),
-            (sector, kind, level),
-            math.ceil(busiest * params.provider_growth),
-            int(group),
-            round(price * 100),
-            success,
-            gap,
-            need,
-        )
-        for (territory, sector, level, kind), (busiest, group, price, success, gap, need) in zip(pools, numbers, strict=True)
-    ]
+def _buy(problem: Problem, params: PurchaseParams) -> Bought:
+    try:
+        return buy(problem, params.search)
+    except Impossible:
+        rules, envelopes = find_conflict(problem, len(params.rules))
+        names = [f"rule '{params.rules[place].name}'" for place in rules]
+        names += [f"envelope '{params.envelopes[place].name}'" for place in envelopes]
+        raise InputError(
+            f"purchase.rules: {len(names)} of them cannot hold together with what providers can run: {', '.join(names)}. "
+            "Lower a floor, raise a ceiling or an envelope: any one of these named is enough to change."
+        ) from None
 
 
-def _spend(options: list[_Option], finishing: float, params: PurchaseParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Buy session after session. One row per option, envelope bought; then one per option, with why it was left there."""
-    left = {envelope.name: round(envelope.amount_eur * 100) for envelope in params.envelopes}
-    trained: defaultdict[tuple[str, str, str], float] = defaultdict(float)
-    run: Counter[tuple[str, str, str]] = Counter()
-    rows: dict[tuple[int, str], tuple[int, float, float, float]] = {}
-    stopped: list[tuple[int, str]] = []
+def _chosen(problem: Problem, sessions: Whole, params: PurchaseParams) -> pd.DataFrame:
+    """List what is bought. One row per option and envelope: sessions, jobs, marginal worth, jobs by cent of the last session.
 
-    def next_worth(i: int) -> float:
-        return options[i].worth(trained[options[i].pool] + options[i].group * finishing / 2)
-
-    queue = [(-next_worth(i) / option.place_cents, i) for i, option in enumerate(options) if option.place_cents > 0]
-    heapq.heapify(queue)
-    while queue:
-        promised, i = heapq.heappop(queue)
-        option, worth = options[i], next_worth(i)
-        if worth / option.place_cents < -promised:  # its pool was served meanwhile: let the others pass first
-            heapq.heappush(queue, (-worth / option.place_cents, i))
-            continue
-        envelope = next((name for name, cents in left.items() if cents >= option.session_cents), None)
-        if worth < params.smallest_worth:
-            open_place = option.worth(trained[option.pool]) >= params.smallest_worth
-            stopped.append((i, "no_whole_session" if open_place else "no_gap_left"))
-        elif run[option.kind] >= option.capacity:
-            stopped.append((i, "provider_capacity"))
-        elif envelope is None:
-            stopped.append((i, "envelope_spent"))
-        else:
-            left[envelope] -= option.session_cents
-            sessions, jobs, _, _ = rows.get((i, envelope), (0, 0.0, 0.0, 0.0))
-            rows[i, envelope] = (sessions + 1, jobs + worth * option.group, worth, worth / option.place_cents)
-            trained[option.pool] += option.group * finishing
-            run[option.kind] += 1
-            heapq.heappush(queue, (-next_worth(i) / option.place_cents, i))
-    bought = [(i, envelope, *numbers) for (i, envelope), numbers in sorted(rows.items())]
-    alone = [(i, "", 1, next_worth(i) * options[i].group, next_worth(i), reason) for i, reason in sorted(stopped)]
-    return (
-        pd.DataFrame(bought, columns=["option", "envelope", "sessions", "jobs", "marginal", "last_ratio"]),
-        pd.DataFrame(alone, columns=["option", "envelope", "sessions", "jobs", "marginal", "reason"]),
+    ``reason`` says whether a floor would be missed without its last session.
+    """
+    bids, counted = np.flatnonzero(sessions), problem.weight @ sessions
+    held = problem.weight.toarray()[:, bids]
+    promised = ((held > 0) & (counted[:, None] - held < problem.low[:, None] - _LITTLE)).any(axis=0)
+    cell, bought = problem.cell[bids], sessions[bids]
+    in_all = np.bincount(problem.cell, weights=sessions, minlength=len(problem.pool))
+    last, _, _ = jobs_at_the_margin(problem, sessions)
+    names = np.array([envelope.name for envelope in params.envelopes], dtype=object)
+    rows = pd.DataFrame(
+        {
+            "option": cell,
+            "envelope": pd.array(names[problem.envelope[bids]], dtype="str"),
+            "sessions": bought,
+            "jobs": jobs_of(problem, sessions)[cell] * bought / np.maximum(in_all[cell], 1.0),
+            "marginal": last[cell],
+            "reason": pd.array(np.where(promised, "floor_promised", "best_cost_per_job"), dtype="str"),
+            "last_ratio": last[cell] * problem.places[cell] / np.maximum(problem.cost[bids], 1),
+        }
     )
+    return rows.sort_values(["option", "envelope"], ignore_index=True)
+
+
+def _left(problem: Problem, sessions: Whole, params: PurchaseParams) -> pd.DataFrame:
+    """List what is not bought, as the one session it would have been. One row per option, with the reason."""
+    in_all = np.bincount(problem.cell, weights=sessions, minlength=len(problem.pool))
+    _, following, very_next = jobs_at_the_margin(problem, sessions)
+    run = np.bincount(problem.kind[problem.cell], weights=sessions, minlength=len(problem.capacity))
+    weight, counted = problem.weight.toarray(), problem.weight @ sessions
+    full = ((weight > 0) & (counted[:, None] + weight > problem.high[:, None] + _LITTLE)).any(axis=0)
+    paid = np.bincount(problem.cell, minlength=len(problem.pool)) > 0
+    capped = paid & (np.bincount(problem.cell, weights=~full, minlength=len(problem.pool)) == 0)
+    reasons = np.select(
+        [
+            very_next < params.smallest_worth,
+            following < params.smallest_worth,
+            run[problem.kind] >= problem.capacity[problem.kind],
+            ~paid,
+            capped,
+        ],
+        ["no_gap_left", "no_whole_session", "provider_capacity", "no_envelope", "ceiling_reached"],
+        "envelope_spent",
+    )
+    option = np.flatnonzero(in_all == 0)
+    worth = following[option]
+    return pd.DataFrame(
+        {
+            "option": option,
+            "envelope": pd.array([""] * len(option), dtype="str"),
+            "sessions": 1,
+            "jobs": worth * problem.places[option],
+            "marginal": worth,
+            "reason": pd.array(reasons[option], dtype="str"),
+        }
+    )
+
+
+def _tell_rules(problem: Problem, sessions: Whole, params: PurchaseParams) -> pd.DataFrame:
+    """Say what each rule came to and what it costs. One row per rule: what it asks, reached, price, jobs.
+
+    ``price`` is the jobs that one unit more of it costs, ``jobs`` those that it keeps from being added altogether: both where
+    parts of sessions can be bought.
+    """
+    names = ["name", "kind", "counts", "by_share", "asked", "reached", "price", "jobs"]
+    if not params.rules or not len(problem.cell):
+        return pd.DataFrame({name: pd.Series(dtype="object") for name in names})
+    with_all, counted, rows = relax(problem), problem.weight @ sessions, []
+    for place, rule in enumerate(params.rules):
+        price = float(with_all.rule_price[place])
+        low, high = problem.low.copy(), problem.high.copy()
+        low[place], high[place] = -np.inf, np.inf
+        lost = relax(replace(problem, low=low, high=high)).bound - with_all.bound if price else 0.0
+        every = float((session_counts(rule, problem) * sessions).sum())
+        reached = counted[place] if rule.amount is not None else counted[place] / max(every, 1.0) + (rule.share or 0.0)
+        asked = rule.amount if rule.amount is not None else rule.share
+        told = (rule.share is not None, asked, reached, abs(price), max(lost, 0.0))
+        rows.append((rule.name, rule.kind, rule.counts, *told))
+    return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[:3], "str"))
+
+
+def _place_eur(lots: pd.DataFrame) -> pd.Series[float]:
+    return lots["cost_cents"] / lots["places"] / 100
 
 
 def _describe(ranked: pd.DataFrame, bought: pd.DataFrame, exercise: int, params: PurchaseParams) -> pd.DataFrame:
@@ -216,7 +196,7 @@ def _describe(ranked: pd.DataFrame, bought: pd.DataFrame, exercise: int, params:
             **{name: ranked[name] for name in ("n", "borrowed")},
             "marginal_worth": bought["marginal"].astype("float64"),
             "infructueux_risk": ranked["risk"],
-            "reason": "best_cost_per_job",
+            "reason": bought["reason"],
             "decided_by": "engine",
         }
     )

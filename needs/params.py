@@ -17,10 +17,10 @@ from features.sources.publication import PublicationParams
 from models.action_scores import ActionParams
 from models.backtest import BacktestParams
 from models.effects import EffectParams
+from models.envelopes import PurchaseParams
 from models.matching import MatchingParams
 from models.personal import PersonalParams
 from models.policy import PolicyParams
-from models.purchase import PurchaseParams
 from models.ranking import RankingParams
 from models.reconcile import ReconcileParams
 from models.skills import SkillNeedParams

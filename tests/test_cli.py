@@ -138,7 +138,7 @@ def test_check_says_what_is_in_a_file_and_what_is_wrong_with_it(home: Path, tmp_
         ("purchase.exercice=2027", "purchase.exercice"),
         ("purchase.exercise=soon", "purchase.exercise"),
         ("matching.uptake=3", "matching.uptake"),
-        ("purchase.rules=[floor]", "no rule can be stated yet"),
+        ("purchase.rules=[{name: a, kind: floor}]", "say either an amount or a share"),
         ("exercise=2027", "purchase.exercise=2027"),
         ("show.language=de", "'fr' or 'en'"),
     ],

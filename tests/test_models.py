@@ -17,11 +17,12 @@ from features.build import GradeParams
 from features.vocabulary import PUBLICS, months_from
 from models.backtest import backtest
 from models.effects import no_effects
+from models.envelopes import Envelope, PurchaseParams
 from models.forecast import LastValue, SeasonalNaive
 from models.gap import sector_needs, to_sectors
 from models.matching import MatchingParams, find_candidates, session_loads, share_seats
 from models.metrics import interval_coverage, wape
-from models.purchase import Envelope, PurchaseParams, plan_purchase
+from models.purchase import plan_purchase
 from models.ranking import Known, RankingParams, absorption, rank_options
 
 LIMITS = GradeParams().limits()
@@ -245,11 +246,6 @@ def test_what_money_alone_kept_out_is_bought_at_its_tipping_price() -> None:
 
 def test_a_lot_keeps_its_name_from_one_run_to_the_next() -> None:
     assert set(_plan(60_000)[0]["lot_id"]) <= set(_plan(400_000)[0]["lot_id"])
-
-
-def test_a_rule_that_cannot_be_held_is_refused() -> None:
-    with pytest.raises(ValueError, match="no rule can be stated yet"):
-        PurchaseParams(rules=("floor",))
 
 
 # --- matching ---

@@ -498,7 +498,8 @@ def unskilled(features: Features) -> Features:
 
 
 def planned(published: dict[str, pd.DataFrame]) -> Plan:
-    return Plan(*(published[name].drop(columns="skills") for name in ("lots", "rejected_lots")))
+    lots, rejected = (published[name].drop(columns="skills") for name in ("lots", "rejected_lots"))
+    return Plan(2027, lots, rejected, pd.DataFrame(), 0.0)
 
 
 def test_a_run_tells_of_whole_years_at_every_level_and_they_add_up(published: dict[str, pd.DataFrame]) -> None:
@@ -547,7 +548,7 @@ def test_a_lot_should_teach_the_same_bought_or_not_and_whatever_the_order(
 ) -> None:
     plan, served = planned(published), published["forecasts"].query("territory.str.startswith('BE')")
     served = served[served["period"].isin(inputs.served)]
-    swapped = Plan(plan.rejected.sample(frac=1, random_state=1), plan.lots)
+    swapped = replace(plan, lots=plan.rejected.sample(frac=1, random_state=1), rejected=plan.lots)
     found = add_skills(swapped, served.sample(frac=1, random_state=2), features, inputs.tables, NEEDS)
     for name, frame in (("lots", found.rejected), ("rejected_lots", found.lots)):
         expected = published[name].set_index("lot_id")["skills"].sort_index()

@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.build import Features
 from features.tables import Tables
+from models.purchase import Plan
 from needs.params import Params
 from needs.run.door import Door
 from needs.run.forecasts import DIGESTED
@@ -16,7 +17,7 @@ from needs.run.skills import MASS, mass_of_bassins
 from needs.show.messages import say
 
 # What later stages will fill: it is published empty, and said.
-NOT_YET = ("stability", "rules")
+NOT_YET = ("stability",)
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class Digested:
     tables: Mapping[str, pd.DataFrame]
     judged: pd.DataFrame
     skill_mass: pd.DataFrame
+    plan: Plan
     audited: pd.DataFrame
     everybody: pd.DataFrame
     door: Door
     stale_days: int
-    exercise: int
 
     @property
     def needs_months(self) -> int:
@@ -135,7 +136,7 @@ def _skills(digested: Digested) -> Iterator[Line]:
     if told["asked"].sum() <= 0:
         yield "warning", "silence.skills", {}, 0.0
         return
-    year = str(digested.exercise) if str(digested.exercise) in told.index else str(told.index[-1])
+    year = str(digested.plan.exercise) if str(digested.plan.exercise) in told.index else str(told.index[-1])
     need, silent, asked, rows = (float(told[name][year]) for name in MASS)
     values = {"year": year, "need": need, "silent": silent / max(need, 1.0), "each": asked / max(need - silent, 1.0)}
     yield "info", "skills.mass", {**values, "told": rows / max(asked, 1.0)}, asked
@@ -178,11 +179,15 @@ def _plan(digested: Digested, params: Params) -> Iterator[Line]:
     for envelope in params.purchase.envelopes:
         own = lots[lots["envelope"] == envelope.name]
         spent = float(own["cost_cents"].sum()) / 100
-        values = {"name": envelope.name, "places": int(own["places"].sum()), "exercise": digested.exercise}
+        values = {"name": envelope.name, "places": int(own["places"].sum()), "exercise": digested.plan.exercise}
         yield "info", "plan.envelope", {**values, "spent": spent, "left": envelope.amount_eur - spent}, spent
+    for rule in digested.plan.rules.to_dict("records"):
+        values = {str(name): value for name, value in rule.items()}
+        yield "info", f"plan.{rule['kind']}{'_share' if rule['by_share'] else ''}", values, float(rule["jobs"])
     if (months := digested.needs_months) < MONTHS_SERVED:
-        yield "warning", "plan.partly_past", {"exercise": digested.exercise, "months": months}, months
+        yield "warning", "plan.partly_past", {"exercise": digested.plan.exercise, "months": months}, months
     yield "info", "plan.jobs", {"jobs": float(lots["value"].sum()), "lots": len(lots)}, float(lots["value"].sum())
+    yield "info", "plan.gap", {"gap": digested.plan.gap}, digested.plan.gap
 
 
 def _silences(digested: Digested) -> Iterator[Line]:

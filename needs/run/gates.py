@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from features.errors import InputError
+from models.envelopes import Rule
 from needs.params import Params
 
 
@@ -36,13 +37,29 @@ def _plan_faults(lots: pd.DataFrame, params: Params) -> list[str]:
     """Check money and groups to the cent and to the place."""
     spent = lots.groupby("envelope")["cost_cents"].sum()
     faults = [
-        f"envelope {envelope.name}: {spent[envelope.name] / 100:.2f} € bought with {envelope.amount_eur:.2f} €"
+        f"envelope {envelope.name}: {spent[envelope.name] / 100:.2f} € bought with {envelope.cents / 100:.2f} €"
         for envelope in params.purchase.envelopes
-        if spent.get(envelope.name, 0) > round(envelope.amount_eur * 100)
+        if spent.get(envelope.name, 0) > envelope.cents
     ]
+    faults += [fault for rule in params.purchase.rules if (fault := _broken(rule, lots))]
     group = lots["places"] / lots["sessions"]
     wrong = int(((group < lots["group_min"]) | (group > lots["group_max"])).sum())
     return faults + ([f"lots: {wrong} have groups outside their bounds"] if wrong else [])
+
+
+def _broken(rule: Rule, lots: pd.DataFrame) -> str:
+    """Say how a rule is not kept; nothing where it is."""
+    each = {"places": lots["places"], "sessions": lots["sessions"], "euros": lots["cost_cents"] / 100}[rule.counts]
+    meant = rule.covers(lots.rename(columns={"exit_level": "level"}))
+    if rule.envelopes:
+        meant &= lots["envelope"].isin(rule.envelopes).to_numpy()
+    reached, asked = (
+        float(each[meant].sum()),
+        rule.amount if rule.amount is not None else (rule.share or 0.0) * float(each.sum()),
+    )
+    slack = 1e-6 * max(1.0, asked)
+    kept = reached >= asked - slack if rule.kind == "floor" else reached <= asked + slack
+    return "" if kept else f"rule {rule.name}: a {rule.kind} of {asked:.2f} {rule.counts}, and {reached:.2f} bought"
 
 
 def _match_faults(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> list[str]:

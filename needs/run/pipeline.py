@@ -119,7 +119,7 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
     tables |= {"skill_needs": told.needs, "lots": plan.lots, "rejected_lots": plan.rejected, **added}
     stale = (inputs.as_of - inputs.tables.newest).days
     digested = Digested(
-        inputs.tables, features, tables, judged, told.mass, audited, effects.everybody, inputs.door, stale, inputs.exercise
+        inputs.tables, features, tables, judged, told.mass, plan, audited, effects.everybody, inputs.door, stale
     )
     return _held(tables | {"digest": write_digest(digested, params)}, features, params)
 

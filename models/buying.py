@@ -1,0 +1,298 @@
+"""The choice itself, in numbers: whole sessions under budgets and rules, for the most additional jobs. Solved with HiGHS.
+
+Sessions x of each bid (a cell under an envelope), and places y of each cell at each step of its pool:
+
+    maximise    Σ success · open of the step · y  −  hurdle · places bought
+    such that   Σ over steps of y ≤ places bought of the cell         what finds no room is worth nothing
+                Σ over cells of y ≤ width of the step                 each step of a pool fills once
+                Σ cost · x ≤ budget, by envelope                      integer cents
+                Σ x ≤ sessions that providers can run, by kind
+                low ≤ Σ weight · x ≤ high, by rule
+
+The share of recruitments that is still open falls as a pool is served, so that its steps fill in their order: what is bought
+is worth ever less. The relaxation, in which parts of sessions can be bought, gives the bound and the prices of all that binds.
+Whole sessions are then looked for, to a stated gap. Limits are in nodes and gap, never in seconds: the same problem
+has the same answer.
+
+Steps of the width of a session keep the relaxation close: parts of sessions then gain next to nothing over whole ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import coo_array, csr_array, hstack, vstack
+
+from features.params import Section, param
+
+Numbers = NDArray[np.float64]
+Whole = NDArray[np.int64]
+_CENTS = 1e5  # budgets are written in thousands of euros: the solver likes numbers near one
+_NEAR = 1e-6  # of a session: what the solver takes for whole
+_TIGHTER = 3  # times a budget that was passed by cents is tried again
+
+
+class SearchParams(Section):
+    """How far the best plan is looked for."""
+
+    gap: float = param(0.0005, "how far below the bound the plan may stay", unit="share of its jobs", ge=0, le=0.1)
+    nodes: int = param(500, "branches looked into at most", unit="nodes", ge=1, le=1_000_000)
+    steps: int = param(12, "steps in which the share of recruitments still open falls, at most", unit="steps", ge=1, le=50)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What can be bought and what binds it.
+
+    Cells: ``pool``, ``kind`` (what providers run together), places and ``success`` of one session's place, all absorbed. Steps:
+    ``step_pool``, ``width`` in places and ``open``, falling within a pool. Bids: ``cell``, ``envelope``, ``cost`` in cents, and
+    the fewest and most sessions. ``budget`` in cents by envelope, ``capacity`` in sessions by kind. Rules: ``weight`` (rules ×
+    bids) by session, with ``low`` and ``high``. ``hurdle`` is the least a place must be worth.
+    """
+
+    pool: Whole
+    kind: Whole
+    places: Whole
+    success: Numbers
+    step_pool: Whole
+    width: Numbers
+    open: Numbers
+    cell: Whole
+    envelope: Whole
+    cost: Whole
+    fewest: Numbers
+    most: Numbers
+    budget: Whole
+    capacity: Numbers
+    weight: csr_array
+    low: Numbers
+    high: Numbers
+    hurdle: float
+
+    @cached_property
+    def slots(self) -> tuple[Whole, Whole, Numbers]:
+        """List what a place of a cell can fill: cell, step, and the jobs a place brings there. Only what brings some."""
+        order = np.argsort(self.step_pool, kind="stable")
+        first = np.searchsorted(self.step_pool[order], self.pool, side="left")
+        count = np.searchsorted(self.step_pool[order], self.pool, side="right") - first
+        cell = np.repeat(np.arange(len(self.pool)), count)
+        within = np.arange(len(cell)) - np.repeat(np.cumsum(count) - count, count)
+        step = order[np.repeat(first, count) + within]
+        value = self.success[cell] * self.open[step]
+        kept = value > 0
+        return cell[kept], step[kept], value[kept]
+
+    @cached_property
+    def limits(self) -> tuple[csr_array, Numbers]:
+        """Write what binds sessions alone as rows ``≤``: budgets, providers, most of each rule, least of each rule."""
+        bids = np.arange(len(self.cell))
+        budget = _matrix(self.envelope, bids, self.cost / _CENTS, (len(self.budget), len(bids)))
+        kinds = _matrix(self.kind[self.cell], bids, np.ones(len(bids)), (len(self.capacity), len(bids)))
+        capped, floored = np.isfinite(self.high), np.isfinite(self.low)
+        rows = vstack([budget, kinds, self.weight[capped], -self.weight[floored]], format="csr")
+        return rows, np.concatenate([self.budget / _CENTS, self.capacity, self.high[capped], -self.low[floored]])
+
+    def places_of(self, sessions: Numbers | Whole) -> Numbers:
+        """Count the places of each cell that sessions of each bid make."""
+        made = np.asarray(sessions * self.places[self.cell], dtype="float64")
+        return np.asarray(np.bincount(self.cell, weights=made, minlength=len(self.pool)), dtype="float64")
+
+    def held(self, sessions: Whole) -> bool:
+        """Say whether whole sessions keep every limit: money to the cent, rules to a millionth."""
+        spent = np.zeros(len(self.budget), dtype=np.int64)
+        np.add.at(spent, self.envelope, self.cost * sessions)
+        run = np.bincount(self.kind[self.cell], weights=sessions, minlength=len(self.capacity))
+        counted = self.weight @ sessions
+        slack = _NEAR * np.maximum(1.0, np.abs(counted))
+        inside = (sessions >= self.fewest) & (sessions <= self.most)
+        kept = (counted >= self.low - slack) & (counted <= self.high + slack)
+        return bool((spent <= self.budget).all() and (run <= self.capacity + _NEAR).all() and inside.all() and kept.all())
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """The best that parts of sessions can do: the jobs (hurdle paid), and how many each rule costs by unit of what it asks.
+
+    A rule's price is above zero where a ceiling keeps jobs out, below where a floor does, and zero where it does not bind.
+    """
+
+    bound: float
+    rule_price: Numbers
+
+
+@dataclass(frozen=True)
+class Bought:
+    """Whole sessions of each bid, what they are worth (hurdle paid), and the bound on what any plan could be."""
+
+    sessions: Whole
+    value: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """Say how far below the bound it stays, as a share."""
+        return max(0.0, self.bound - self.value) / max(abs(self.bound), 1e-12)
+
+
+class Impossible(Exception):  # noqa: N818  # an answer, not an error of the program
+    """No plan holds all rules."""
+
+
+def buy(problem: Problem, params: SearchParams) -> Bought:
+    """Buy whole sessions. Raises :class:`Impossible` where no plan holds what binds."""
+    if not len(problem.cell):
+        if not feasible(problem):
+            raise Impossible
+        return Bought(np.zeros(0, dtype=np.int64), 0.0, 0.0)
+    relaxed = relax(problem)
+    sessions, bound = _search(problem, params)
+    return Bought(sessions, worth_of(problem, sessions), min(bound, relaxed.bound))
+
+
+def feasible(problem: Problem) -> bool:
+    """Say whether some whole sessions keep all that binds, whatever they are worth."""
+    if not len(problem.cell):
+        return not (problem.low > 0).any()
+    rows, most = problem.limits
+    found = milp(
+        np.zeros(len(problem.cell)),
+        constraints=LinearConstraint(rows, -np.inf, most),
+        bounds=Bounds(problem.fewest, problem.most),
+        integrality=np.ones(len(problem.cell), dtype=np.int64),
+    )
+    return found.x is not None
+
+
+def relax(problem: Problem) -> Relaxed:
+    """Let parts of sessions be bought."""
+    jobs, matrix, most, upper = _programme(problem)
+    bounds = np.column_stack([_least(problem, len(jobs)), upper])
+    found = linprog(-jobs, A_ub=matrix, b_ub=most, bounds=bounds, method="highs-ipm")  # type: ignore[call-overload]  # sparse
+    if found.x is None:
+        raise Impossible
+    price, capped, floored = -np.asarray(found.ineqlin.marginals), np.isfinite(problem.high), np.isfinite(problem.low)
+    ends = np.cumsum([len(problem.budget) + len(problem.capacity), capped.sum(), floored.sum()])
+    _, most, least, _ = np.split(price, ends)
+    rule = np.zeros(len(capped))
+    rule[capped] += most
+    rule[floored] -= least
+    return Relaxed(-float(found.fun), rule)
+
+
+def worth_of(problem: Problem, sessions: Numbers | Whole) -> float:
+    """Give what sessions are worth, hurdle paid: the places of a pool fill its steps, those of the most success first."""
+    return float(jobs_of(problem, sessions).sum() - problem.hurdle * problem.places_of(sessions).sum())
+
+
+def jobs_of(problem: Problem, sessions: Numbers | Whole) -> Numbers:
+    """Give the jobs that the places of each cell bring, each pool filled by the cells of most success first."""
+    places = problem.places_of(sessions)
+    order = np.lexsort((-problem.success, problem.pool))
+    pool, bought = problem.pool[order], places[order]
+    before = np.cumsum(bought) - bought
+    start = np.searchsorted(pool, pool, side="left")
+    begins = before - before[start]
+    filled = _filled(problem, pool, begins + bought) - _filled(problem, pool, begins)
+    jobs = np.empty(len(places))
+    success = problem.success[order]
+    jobs[order] = np.where(success > 0, success * filled, success * bought)
+    return jobs
+
+
+def jobs_at_the_margin(problem: Problem, sessions: Numbers | Whole) -> tuple[Numbers, Numbers, Numbers]:
+    """Say what a place of each cell brings after all others of its pool: in the last session, in the next, and the very next.
+
+    One number per cell in each; what nobody has bought has no last session: it is that of its pool.
+    """
+    pooled = np.bincount(problem.pool, weights=problem.places_of(sessions), minlength=int(problem.pool.max(initial=-1)) + 1)
+    reached, size = np.asarray(pooled[problem.pool], dtype="float64"), np.asarray(problem.places, dtype="float64")
+    before, at, after = (
+        _filled(problem, problem.pool, np.asarray(np.maximum(places, 0.0), dtype="float64"))
+        for places in (reached - size, reached, reached + size)
+    )
+    very_next = _filled(problem, problem.pool, reached + _NEAR) - at
+    last = (at - before) / np.minimum(size, np.maximum(reached, _NEAR))
+    return problem.success * last, problem.success * (after - at) / size, problem.success * very_next / _NEAR
+
+
+def _filled(problem: Problem, pool: Whole, places: Numbers) -> Numbers:
+    """Integrate the share still open over the first so many places of each pool. One number per row."""
+    order = np.lexsort((-problem.open, problem.step_pool))
+    steps, width, share = problem.step_pool[order], problem.width[order], problem.open[order]
+    first, last = (np.searchsorted(steps, pool, side=side) for side in ("left", "right"))
+    ends = np.append(0.0, np.cumsum(width))
+    area = np.append(0.0, np.cumsum(width * share))
+    reached = np.minimum(ends[first] + places, ends[last])
+    at = np.clip(np.searchsorted(ends, reached, side="right") - 1, first, np.maximum(last - 1, first))
+    inside = np.append(share, 0.0)[at] * (reached - ends[at])
+    return np.where(last > first, area[at] + inside - area[first], 0.0)
+
+
+# Whole sessions -----------------------------------------------------------------------------------------------------------
+
+
+def _search(problem: Problem, params: SearchParams) -> tuple[Whole, float]:
+    """Look for whole sessions of each bid; gives them with the bound that was reached.
+
+    A budget that the solver passes by cents, which it takes for nothing, is made as much smaller.
+    """
+    for _ in range(_TIGHTER):
+        jobs, matrix, most, upper = _programme(problem)
+        whole = np.concatenate([np.ones(len(problem.cell)), np.zeros(len(jobs) - len(problem.cell))])
+        found = milp(
+            -jobs,
+            constraints=LinearConstraint(matrix, -np.inf, most),
+            bounds=Bounds(_least(problem, len(jobs)), upper),
+            integrality=whole,
+            options={"mip_rel_gap": params.gap, "node_limit": params.nodes},
+        )
+        if found.x is None:
+            raise Impossible
+        sessions = np.round(found.x[: len(problem.cell)]).astype(np.int64)
+        over = _overspent(problem, sessions)
+        if not over.any():
+            return sessions, -float(found.mip_dual_bound)
+        problem = replace(problem, budget=problem.budget - over)
+    raise Impossible
+
+
+def _overspent(problem: Problem, sessions: Whole) -> Whole:
+    """Say by how many cents each budget is passed."""
+    spent = np.zeros(len(problem.budget), dtype=np.int64)
+    np.add.at(spent, problem.envelope, problem.cost * sessions)
+    return np.asarray(np.maximum(spent - problem.budget, 0), dtype=np.int64)
+
+
+def _programme(problem: Problem) -> tuple[Numbers, csr_array, Numbers, Numbers]:
+    """Write the problem for the solver: jobs of each variable, rows ``≤``, and the most of each variable (bids, then slots)."""
+    cell, step, value = problem.slots
+    bids, slots, cells = len(problem.cell), len(cell), len(problem.pool)
+    limits, most = problem.limits
+    each, filled = problem.places[problem.cell], np.arange(slots)
+    link = hstack(
+        [
+            _matrix(problem.cell, np.arange(bids), -each.astype("float64"), (cells, bids)),
+            _matrix(cell, filled, np.ones(slots), (cells, slots)),
+        ]
+    )
+    room = hstack([csr_array((len(problem.width), bids)), _matrix(step, filled, np.ones(slots), (len(problem.width), slots))])
+    rows = vstack([hstack([limits, csr_array((limits.shape[0], slots))]), link, room], format="csr")
+    bid = each * (np.minimum(problem.success, 0.0)[problem.cell] - problem.hurdle)
+    return (
+        np.concatenate([bid, value]),
+        rows,
+        np.concatenate([most, np.zeros(cells), problem.width]),
+        np.concatenate([problem.most, np.full(slots, np.inf)]),
+    )
+
+
+def _least(problem: Problem, size: int) -> Numbers:
+    return np.concatenate([problem.fewest, np.zeros(size - len(problem.fewest))])
+
+
+def _matrix(row: Whole, column: Whole, value: Numbers, shape: tuple[int, int]) -> csr_array:
+    return csr_array(coo_array((value, (row, column)), shape=shape))

@@ -1,0 +1,262 @@
+"""The purchase plan: the best of all whole sessions, what binds it, and what its rules cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from features.contracts import GradeLimits
+from features.errors import InputError
+from models.bids import write_problem
+from models.buying import SearchParams, buy, jobs_of, relax, worth_of
+from models.envelopes import Envelope, PurchaseParams, Rule
+from models.purchase import Plan, plan_purchase
+
+LIMITS = GradeLimits(100, 30, 10, 0.2, 0.5)
+CHAIN = pd.DataFrame({"action_type": ["certification"], "fill": [0.8], "completion": [0.75]})
+FINISHING = 0.6
+EXACT = SearchParams(gap=0.0)
+TERRITORIES = ("BE4441", "BE4415", "BE4430")
+KINDS = (
+    ("230", "certification", "3"),
+    ("312", "certification", "4"),
+    ("312", "professionnalisation", "4"),
+    ("150", "langue", ""),
+)
+KEY = ["territory", "sector", "action_type", "level", "envelope"]
+
+
+def ranked_of(seed: int, territories: tuple[str, ...] = TERRITORIES[:2], kinds: int = 4, busiest: float = 2.0) -> pd.DataFrame:
+    """Draw what could be bought. One row per territory and kind; a kind costs the same everywhere."""
+    rng = np.random.default_rng(seed)
+    price, group = rng.integers(1500, 6000, kinds) + 0.25, rng.integers(8, 15, kinds)
+    rows = pd.DataFrame(product(territories, KINDS[:kinds]), columns=["territory", "of"])
+    sector, action, level = zip(*rows.pop("of"), strict=True)
+    of = np.tile(np.arange(kinds), len(territories))
+    success = rng.uniform(0.02, 0.3, len(rows))
+    rows = rows.assign(sector=sector, action_type=action, level=level, place_eur=price[of], group=group[of])
+    pools = rows.groupby(["territory", rows["sector"].mask(rows["action_type"] == "langue", ""), "level"]).ngroup()
+    need = rng.uniform(5, 60, pools.max() + 1)
+    return rows.assign(
+        formacode=rows["sector"] + "01", certification="1", entry_level="", group_min=rows["group"], group_max=rows["group"],
+        hours=400.0, busiest=busiest, risk=0.0, fill=0.8, success=success, need=need[pools],
+        gap=(need * rng.uniform(-0.1, 1.1, len(need)))[pools], value=success, low=0.5 * success, high=1.5 * success, n=60.0,
+        borrowed=0.2,
+    )  # fmt: skip
+
+
+def params_of(*envelopes: Envelope, rules: tuple[Rule, ...] = (), **more: Any) -> PurchaseParams:
+    return PurchaseParams(envelopes=envelopes, rules=rules, search=EXACT, provider_growth=1.0, **more)
+
+
+def base(amount: float, **more: Any) -> Envelope:
+    return Envelope(name="base", amount_eur=amount, **more)
+
+
+def plan_of(ranked: pd.DataFrame, params: PurchaseParams) -> Plan:
+    return plan_purchase(ranked, CHAIN, 2027, params, LIMITS)
+
+
+def value_of(ranked: pd.DataFrame, params: PurchaseParams) -> float:
+    return buy(write_problem(ranked, FINISHING, params), params.search).value
+
+
+# The best ---------------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10_000), st.floats(0, 250_000))
+@settings(max_examples=25, deadline=None)
+def test_no_whole_sessions_within_the_money_are_worth_more(seed: int, amount: float) -> None:
+    ranked = ranked_of(seed, TERRITORIES[:1])
+    problem = write_problem(ranked, FINISHING, params_of(base(amount)))
+    every = [np.array(sessions) for sessions in product(range(3), repeat=len(ranked))]
+    best = max(worth_of(problem, sessions) for sessions in every if problem.held(sessions))
+    bought = buy(problem, EXACT)
+    assert problem.held(bought.sessions)
+    assert bought.value == pytest.approx(best, abs=1e-7)
+    assert bought.value <= bought.bound + 1e-7
+    assert bought.bound <= relax(problem).bound + 1e-9
+
+
+def test_what_the_solver_adds_up_is_what_its_sessions_are_worth() -> None:
+    """The bound of a problem whose sessions are all set is their worth."""
+    for seed in range(20):
+        problem = write_problem(ranked_of(seed), FINISHING, params_of(base(400_000)))
+        sessions = buy(problem, EXACT).sessions
+        set_ = sessions.astype("float64")
+        still = replace(problem, fewest=set_, most=set_)
+        assert relax(still).bound == pytest.approx(worth_of(problem, sessions), abs=1e-7)
+
+
+def test_each_place_more_in_a_pool_is_worth_less() -> None:
+    ranked = ranked_of(1, TERRITORIES[:1], kinds=1).assign(gap=40.0, need=60.0, success=0.3)
+    problem = write_problem(ranked, FINISHING, params_of(base(1e7)))
+    jobs = [float(jobs_of(problem, np.array([sessions])).sum()) for sessions in range(12)]
+    gains = np.diff(jobs)
+    assert (np.diff(gains) <= 1e-12).all()
+    assert gains[0] > gains[2] > 0
+    assert gains[-1] == 0
+    assert jobs[-1] == pytest.approx(0.3 * (40.0 / FINISHING) * (40.0 / 60.0) / 2)
+
+
+# Laws -------------------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10_000), st.floats(0, 300_000), st.floats(0, 300_000))
+@settings(max_examples=20, deadline=None)
+def test_more_budget_never_lowers_the_value(seed: int, amount: float, more: float) -> None:
+    ranked = ranked_of(seed)
+    assert value_of(ranked, params_of(base(amount))) <= value_of(ranked, params_of(base(amount + more))) + 1e-7
+
+
+@given(st.integers(0, 10_000), st.integers(0, 40), st.integers(0, 40))
+@settings(max_examples=20, deadline=None)
+def test_a_looser_rule_never_lowers_the_value(seed: int, most: int, more: int) -> None:
+    ranked = ranked_of(seed)
+    tight, loose = (Rule(name="cap", kind="ceiling", amount=places, sectors=("312",)) for places in (most, most + more))
+    held, freer = (value_of(ranked, params_of(base(200_000), rules=(rule,))) for rule in (tight, loose))
+    assert held <= freer + 1e-7 <= value_of(ranked, params_of(base(200_000))) + 2e-7
+
+
+@given(st.integers(0, 10_000), st.permutations(TERRITORIES))
+@settings(max_examples=15, deadline=None)
+def test_permuting_territories_permutes_the_plan(seed: int, order: list[str]) -> None:
+    ranked, params = ranked_of(seed, TERRITORIES), params_of(base(200_000))
+    renamed = ranked.assign(territory=ranked["territory"].map(dict(zip(TERRITORIES, order, strict=True))))
+    one, other = plan_of(ranked, params), plan_of(renamed.sample(frac=1, random_state=seed), params)
+    assert other.lots["value"].sum() == pytest.approx(one.lots["value"].sum(), abs=1e-7)
+    places = [plan.lots.groupby("territory")["places"].sum() for plan in (one, other)]
+    assert places[0].rename(dict(zip(TERRITORIES, order, strict=True))).sort_index().to_dict() == places[1].to_dict()
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=15, deadline=None)
+def test_doubling_prices_and_budget_changes_nothing(seed: int) -> None:
+    ranked = ranked_of(seed)
+    one = plan_of(ranked, params_of(base(150_000)))
+    two = plan_of(ranked.assign(place_eur=2 * ranked["place_eur"]), params_of(base(300_000)))
+    assert one.lots.set_index("lot_id")["sessions"].to_dict() == two.lots.set_index("lot_id")["sessions"].to_dict()
+
+
+def test_the_same_problem_has_the_same_answer() -> None:
+    ranked, params = ranked_of(7, TERRITORIES), params_of(base(200_000), Envelope(name="more", amount_eur=90_000))
+    pd.testing.assert_frame_equal(plan_of(ranked, params).lots, plan_of(ranked, params).lots)
+
+
+# Money and rules --------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10_000), st.floats(0, 200_000), st.floats(0, 200_000), st.floats(0, 100_000))
+@settings(max_examples=25, deadline=None)
+def test_every_envelope_pays_only_what_it_may_and_never_more_than_it_has(
+    seed: int, first: float, second: float, committed: float
+) -> None:
+    languages = Envelope(name="langues", amount_eur=second, action_types=("langue",), places=20)
+    plan = plan_of(ranked_of(seed), params_of(base(first, committed_eur=committed), languages))
+    spent = plan.lots.groupby("envelope")["cost_cents"].sum()
+    assert spent.get("base", 0) <= max(0, round(first * 100) - round(committed * 100))
+    assert spent.get("langues", 0) <= round(second * 100)
+    own = plan.lots[plan.lots["envelope"] == "langues"]
+    assert set(own["action_type"]) <= {"langue"}
+    assert own["places"].sum() <= 20
+    assert (plan.lots["places"] % plan.lots["sessions"] == 0).all()
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from(TERRITORIES[:2]))
+@settings(max_examples=25, deadline=None)
+def test_a_floor_is_kept_or_refused_in_words_never_missed(seed: int, places: int, territory: str) -> None:
+    rule = Rule(name="promis", kind="floor", amount=places, territories=(territory,))
+    try:
+        plan = plan_of(ranked_of(seed), params_of(base(100_000), rules=(rule,)))
+    except InputError as refused:
+        assert "rule 'promis'" in str(refused)  # noqa: PT017
+    else:
+        assert plan.lots.loc[plan.lots["territory"] == territory, "places"].sum() >= places
+        assert plan.rules["reached"].tolist() == [plan.lots.loc[plan.lots["territory"] == territory, "places"].sum()]
+
+
+def test_a_share_is_of_all_that_is_bought() -> None:
+    rule = Rule(name="langues", kind="ceiling", counts="euros", share=0.2, action_types=("langue",))
+    ranked = ranked_of(3).assign(success=lambda rows: np.where(rows["action_type"] == "langue", 0.5, 0.1))
+    free, held = (plan_of(ranked, params_of(base(300_000), rules=rules)).lots for rules in ((), (rule,)))
+    shares = [lots.loc[lots["action_type"] == "langue", "cost_cents"].sum() / lots["cost_cents"].sum() for lots in (free, held)]
+    assert shares[0] > 0.2 >= shares[1]
+
+
+def test_rules_that_cannot_hold_together_are_named_and_no_other() -> None:
+    ranked, enough = ranked_of(5, busiest=50.0), 2_000_000.0
+    floor = Rule(name="au moins", kind="floor", amount=60, territories=("BE4441",))
+    ceiling = Rule(name="au plus", kind="ceiling", amount=40, territories=("BE4441",))
+    beside = Rule(name="ailleurs", kind="floor", amount=10, territories=("BE4415",))
+    with pytest.raises(InputError) as refused:
+        plan_of(ranked, params_of(base(enough), rules=(floor, beside, ceiling)))
+    told = str(refused.value)
+    assert "rule 'au moins'" in told
+    assert "rule 'au plus'" in told
+    assert "ailleurs" not in told
+    assert "envelope" not in told.split(".")[1].split("together")[0]
+    for rules in ((floor, beside), (beside, ceiling)):
+        assert len(plan_of(ranked, params_of(base(enough), rules=rules)).lots)
+    with pytest.raises(InputError, match="rule 'au moins', envelope 'base'"):
+        plan_of(ranked, params_of(base(20_000), rules=(floor, beside)))
+
+
+def test_a_floor_costs_the_jobs_that_it_keeps_out_and_one_that_does_not_bind_costs_nothing() -> None:
+    ranked = ranked_of(11).assign(success=lambda rows: np.where(rows["action_type"] == "langue", 0.01, 0.2))
+    idle = Rule(name="déjà tenu", kind="floor", amount=1, sectors=("230", "312"))
+    dear = Rule(name="langues", kind="floor", amount=12, action_types=("langue",))
+    plan = plan_of(ranked, params_of(base(120_000), rules=(idle, dear)))
+    told = plan.rules.set_index("name")
+    assert told.loc["déjà tenu", "jobs"] == 0
+    assert told.loc["langues", "jobs"] > 0
+    assert (plan.lots.loc[plan.lots["action_type"] == "langue", "reason"] == "floor_promised").all()
+    without = value_of(ranked, params_of(base(120_000)))
+    assert without > value_of(ranked, params_of(base(120_000), rules=(idle, dear)))
+
+
+def test_why_something_is_not_bought_is_said() -> None:
+    ranked = ranked_of(13, busiest=50.0).assign(gap=50.0, need=50.0)
+    entreprise = Envelope(name="e", amount_eur=1e6, action_types=("certification",))
+    capped = Rule(name="plus rien", kind="ceiling", amount=3, sectors=("230",))
+    told = plan_of(ranked, params_of(entreprise, rules=(capped,))).rejected
+    assert set(told.loc[told["action_type"] == "langue", "reason"]) == {"no_envelope"}
+    assert set(told.loc[told["sector"] == "230", "reason"]) == {"ceiling_reached"}
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({"rules": [{"name": "a", "kind": "floor"}]}, "either an amount or a share"),
+        ({"rules": [{"name": "a", "kind": "floor", "amount": 1, "share": 0.1}]}, "either an amount or a share"),
+        ({"rules": [{"name": "a", "kind": "floor", "amount": 1, "envelopes": ["x"]}]}, "envelopes that are not there: x"),
+        ({"rules": [{"name": "a", "kind": "floor", "amount": 1}] * 2}, "two rules have the same name"),
+        ({"rules": [{"name": "a", "kind": "quota", "amount": 1}]}, "floor"),
+    ],
+)
+def test_a_rule_that_says_too_little_or_too_much_is_refused(stated: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        PurchaseParams.model_validate(stated)
+
+
+def test_nothing_to_buy_is_an_empty_plan_and_a_promise_then_is_refused() -> None:
+    nothing = ranked_of(1).head(0)
+    plan = plan_of(nothing, params_of(base(1e5)))
+    assert (len(plan.lots), len(plan.rejected), plan.gap) == (0, 0, 0.0)
+    with pytest.raises(InputError, match="rule 'promis'"):
+        plan_of(nothing, params_of(base(1e5), rules=(Rule(name="promis", kind="floor", amount=1),)))
+
+
+def test_the_page_on_the_plan_states_rules_that_can_be_read() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "purchase.md").read_text(encoding="utf-8")
+    stated = yaml.safe_load(page.split("```yaml")[1].split("```")[0])["purchase"]
+    assert [rule.name for rule in PurchaseParams.model_validate(stated).rules] == ["Ardennes", "langues", "premiers niveaux"]
