@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from models.buying import Numbers, Problem, Whole, feasible
-from models.envelopes import Envelope, PurchaseParams, Rule
+from models.envelopes import Envelope, Flags, PurchaseParams, Rule
 from models.ranking import GENERAL, OPTION
 
 _BOTTOMLESS = 10**15  # cents
@@ -117,27 +117,40 @@ def session_counts(rule: Rule, problem: Problem) -> Numbers:
 # What cannot be -----------------------------------------------------------------------------------------------------------
 
 
-def find_conflict(problem: Problem, rules: int) -> tuple[list[int], list[int]]:
-    """Find rules and envelopes that cannot hold together, none of which could be left out: their positions.
+def bind(problem: Problem, decided: pd.DataFrame) -> Problem:
+    """Let decisions bind, after the rules that are there. ``decided``: one row per decision: ``bids``, ``low``, ``high``."""
+    if decided.empty:
+        return problem
+    named = np.zeros((len(decided), len(problem.cell)))
+    for place, bids in enumerate(decided["bids"]):
+        named[place, bids] = 1.0
+    return replace(
+        problem,
+        most=np.where(named.any(axis=0), np.inf, problem.most),
+        weight=vstack([problem.weight, csr_array(named)], format="csr"),
+        low=np.append(problem.low, decided["low"].to_numpy(dtype="float64")),
+        high=np.append(problem.high, decided["high"].to_numpy(dtype="float64")),
+    )
+
+
+def find_conflict(problem: Problem, rules: list[int]) -> tuple[list[int], list[int]]:
+    """Find ``rules`` (their rows) and envelopes that cannot hold together, none of which could be left out.
 
     Each is left out in turn, and for good where the others cannot hold without it either.
     """
-    kept = [True] * (rules + len(problem.budget))
-    for place in range(len(kept)):
-        without = [held and place != other for other, held in enumerate(kept)]
-        if not feasible(_only(problem, without[:rules], without[rules:])):
-            kept = without
-    return [place for place in range(rules) if kept[place]], [
-        place for place in range(len(problem.budget)) if kept[rules + place]
-    ]
+    row, budget = np.ones(len(problem.low), dtype=bool), np.ones(len(problem.budget), dtype=bool)
+    for held, places in ((row, rules), (budget, range(len(budget)))):
+        for place in places:
+            held[place] = False
+            held[place] = feasible(_only(problem, row, budget))
+    return [place for place in rules if row[place]], np.flatnonzero(budget).tolist()
 
 
-def _only(problem: Problem, rules: list[bool], envelopes: list[bool]) -> Problem:
+def _only(problem: Problem, rules: Flags, envelopes: Flags) -> Problem:
     """Let only some rules and envelopes bind."""
-    every = np.array([*rules, *[True] * (len(problem.low) - len(rules))])
     return replace(
         problem,
-        low=np.where(every, problem.low, -np.inf),
-        high=np.where(every, problem.high, np.inf),
+        low=np.where(rules, problem.low, -np.inf),
+        high=np.where(rules, problem.high, np.inf),
         budget=np.where(envelopes, problem.budget, _BOTTOMLESS),
     )

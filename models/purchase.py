@@ -15,11 +15,19 @@ import pandas as pd
 from features.contracts import GradeLimits, write_estimate
 from features.errors import InputError
 from features.vocabulary import months_from
-from models.bids import find_conflict, session_counts, write_problem
+from models.bids import bind, find_conflict, session_counts, write_problem
 from models.buying import Bought, Impossible, Problem, Whole, buy, jobs_at_the_margin, jobs_of, relax
 from models.envelopes import PurchaseParams
 
 _LITTLE = 1e-9
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What decisions of people came to: those that name no lot, and the jobs that the others keep from being added."""
+
+    strange: list[str]
+    jobs: float
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class Plan:
     rejected: pd.DataFrame
     rules: pd.DataFrame
     gap: float
+    decided: Decided
 
 
 def served_months(exercise: int) -> list[str]:
@@ -46,39 +55,97 @@ def served_months(exercise: int) -> list[str]:
 
 
 def plan_purchase(
-    ranked: pd.DataFrame, chain: pd.DataFrame, exercise: int, params: PurchaseParams, limits: GradeLimits
+    ranked: pd.DataFrame,
+    chain: pd.DataFrame,
+    exercise: int,
+    params: PurchaseParams,
+    limits: GradeLimits,
+    decisions: pd.DataFrame | None = None,
 ) -> Plan:
     """Spend the envelopes. One row per lot; a lot is an option of a territory in one envelope, over its sessions.
 
     What is not bought is told as the one session it would have been, with the reason why not and, where only money lacked,
-    the price of a place that would have bought it. Rules that cannot hold together are named, and nothing is bought.
+    the price of a place that would have bought it. ``decisions`` of people on lots hold (:mod:`features.decisions`). Rules and
+    decisions that cannot hold together are named, and nothing is bought.
     """
     ranked = ranked.reset_index(drop=True)
-    problem = write_problem(ranked, float(chain["fill"].iloc[0]) * float(chain["completion"].iloc[0]), params)
-    bought = _buy(problem, params)
+    free = write_problem(ranked, float(chain["fill"].iloc[0]) * float(chain["completion"].iloc[0]), params)
+    decided = _decided(ranked, free, exercise, params, decisions)
+    problem = bind(free, decided[decided["known"]])
+    bought = _buy(problem, params, decided.loc[decided["known"], "lot_id"].tolist())
     chosen, left = _chosen(problem, bought.sessions, params), _left(problem, bought.sessions, params)
-    free = chosen.loc[chosen["reason"] == "best_cost_per_job", "last_ratio"]
-    cutoff = float(free.min()) if len(free) else 0.0
+    freely = chosen.loc[chosen["reason"] == "best_cost_per_job", "last_ratio"]
+    cutoff = float(freely.min()) if len(freely) else 0.0
     lots = _describe(ranked.loc[chosen["option"]].reset_index(drop=True), chosen, exercise, params)
     offered = _describe(ranked.loc[left["option"]].reset_index(drop=True), left, exercise, params)
     rejected = _settle(offered, cutoff, limits)
     # Where whole sessions left no room for it, no price of its own would have.
     buyable = (rejected["reason"] == "envelope_spent") & (rejected["tipping_point"] < _place_eur(rejected))
     rejected = rejected.assign(tipping_point=rejected["tipping_point"].where(buyable))
+    lots, rejected = (_signed(rows, decided) for rows in (_settle(lots, cutoff, limits), rejected))
     rules = _tell_rules(problem, bought.sessions, params)
-    return Plan(exercise, _settle(lots, cutoff, limits), rejected, rules, bought.gap)
+    lost = max(0.0, _buy(free, params, []).value - bought.value) if decided["known"].any() else 0.0
+    return Plan(exercise, lots, rejected, rules, bought.gap, Decided(decided["lot_id"][~decided["known"]].tolist(), lost))
 
 
-def _buy(problem: Problem, params: PurchaseParams) -> Bought:
+def _decided(
+    ranked: pd.DataFrame, problem: Problem, exercise: int, params: PurchaseParams, decisions: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Find the bids that decisions name. One row per decision: lot_id, option_id, known, bids, and the least and most sessions.
+
+    A lot that was not bought is an option whatever pays for it: its decision holds over all envelopes together, and so does
+    a ban. ``option_id`` is the name of the lot whoever pays.
+    """
+    if decisions is None or decisions.empty:
+        others = ("lot_id", "option_id", "bids", "low", "high")
+        return pd.DataFrame({"known": pd.Series(dtype=bool), **{name: pd.Series(dtype="object") for name in others}})
+    names = np.array([envelope.name for envelope in params.envelopes], dtype=object)[problem.envelope]
+    found: dict[str, list[int]] = {}
+    for envelopes in (names, np.full(len(names), "", dtype=object)):
+        one = {"envelope": envelopes, "sessions": 1, "jobs": 0.0, "marginal": 0.0, "reason": ""}
+        bids = pd.DataFrame(one, index=range(len(names)))
+        described = _describe(ranked.loc[problem.cell].reset_index(drop=True), bids, exercise, params)
+        for place, lot in enumerate(described["lot_id"]):
+            found.setdefault(lot, []).append(place)
+    # The last described are those whoever pays.
+    whole = described["lot_id"].tolist()
+    banned = decisions["interdit"] == 1
+    meant = {lot: found[whole[bids[0]]] for lot, bids in found.items()}
+    group = {lot: int(problem.places[problem.cell[bids[0]]]) for lot, bids in found.items()}
+    asked = decisions["sessions"].fillna(np.ceil(decisions["places"] / decisions["lot_id"].map(group)))
+    return pd.DataFrame(
+        {
+            "lot_id": decisions["lot_id"],
+            "option_id": [whole[found[lot][0]] if lot in found else lot for lot in decisions["lot_id"]],
+            "known": decisions["lot_id"].isin(found.keys()),
+            "bids": [(meant if ban else found).get(lot, []) for lot, ban in zip(decisions["lot_id"], banned, strict=True)],
+            "low": asked.mask(banned, 0.0).fillna((decisions["verrou"] == 1).astype("float64")),
+            "high": asked.mask(banned, 0.0).fillna(np.inf),
+        }
+    )
+
+
+def _signed(lots: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
+    """Say which lots a person decided of. Same rows."""
+    option = pd.Series(_lot_ids(lots.assign(envelope="")), index=lots.index)
+    own = lots["lot_id"].isin(decided["lot_id"]) | option.isin(decided["lot_id"])
+    either = own | ((lots["envelope"] == "") & option.isin(decided["option_id"]))
+    signed = {"decided_by": "human", "reason": "human_decision"}
+    return lots.assign(**{name: lots[name].mask(either, code) for name, code in signed.items()})
+
+
+def _buy(problem: Problem, params: PurchaseParams, decided: list[str]) -> Bought:
     try:
         return buy(problem, params.search)
     except Impossible:
-        rules, envelopes = find_conflict(problem, len(params.rules))
-        names = [f"rule '{params.rules[place].name}'" for place in rules]
-        names += [f"envelope '{params.envelopes[place].name}'" for place in envelopes]
+        last = len(problem.low) - len(decided)
+        titles = {place: f"rule '{rule.name}'" for place, rule in enumerate(params.rules)}
+        titles |= {last + place: f"decision on lot '{lot}'" for place, lot in enumerate(decided)}
+        rules, envelopes = find_conflict(problem, list(titles))
+        names = [titles[place] for place in rules] + [f"envelope '{params.envelopes[place].name}'" for place in envelopes]
         raise InputError(
-            f"purchase.rules: {len(names)} of them cannot hold together with what providers can run: {', '.join(names)}. "
-            "Lower a floor, raise a ceiling or an envelope: any one of these named is enough to change."
+            f"purchase: {len(names)} of its rules cannot hold together with what providers can run: {', '.join(names)}. "
+            "Lower a floor, raise a ceiling or an envelope, or let a decision go: any one of these named is enough."
         ) from None
 
 

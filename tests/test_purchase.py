@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from features.contracts import GradeLimits
+from features.decisions import read_decisions
 from features.errors import InputError
 from models.bids import write_problem
 from models.buying import SearchParams, buy, jobs_of, relax, worth_of
@@ -204,7 +205,7 @@ def test_rules_that_cannot_hold_together_are_named_and_no_other() -> None:
     assert "rule 'au moins'" in told
     assert "rule 'au plus'" in told
     assert "ailleurs" not in told
-    assert "envelope" not in told.split(".")[1].split("together")[0]
+    assert "envelope 'base'" not in told
     for rules in ((floor, beside), (beside, ceiling)):
         assert len(plan_of(ranked, params_of(base(enough), rules=rules)).lots)
     with pytest.raises(InputError, match="rule 'au moins', envelope 'base'"):
@@ -231,6 +232,92 @@ def test_why_something_is_not_bought_is_said() -> None:
     told = plan_of(ranked, params_of(entreprise, rules=(capped,))).rejected
     assert set(told.loc[told["action_type"] == "langue", "reason"]) == {"no_envelope"}
     assert set(told.loc[told["sector"] == "230", "reason"]) == {"ceiling_reached"}
+
+
+# Decisions of people ------------------------------------------------------------------------------------------------------
+
+
+def decisions_of(*rows: tuple[str, str, object], expires: str = "2026-12-31") -> pd.DataFrame:
+    """Read decisions on lots, as a person writes them."""
+    row = {"object": "lot", "author": "A. Martin", "motive": "comité", "known_from": pd.Timestamp("2026-03-01")}
+    written = [
+        {**row, "key": lot, "field": field, "value": str(value), "expires": pd.Timestamp(expires)} for lot, field, value in rows
+    ]
+    return read_decisions(pd.DataFrame(written), pd.Timestamp("2026-03-31"))
+
+
+def decided_plan(ranked: pd.DataFrame, params: PurchaseParams, decisions: pd.DataFrame) -> Plan:
+    return plan_purchase(ranked, CHAIN, 2027, params, LIMITS, decisions)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=15, deadline=None)
+def test_a_lot_that_is_locked_stays_and_one_that_is_forbidden_goes_whatever_the_model_says(seed: int) -> None:
+    ranked, params = ranked_of(seed).assign(gap=40.0, need=50.0), params_of(base(200_000))
+    plan = plan_of(ranked, params)
+    best, worst = plan.lots["lot_id"].iloc[0], plan.rejected["lot_id"].iloc[-1]
+    told = decided_plan(ranked, params, decisions_of((best, "interdit", 1), (worst, "verrou", 1)))
+    assert best not in set(told.lots["lot_id"])
+    assert worst not in set(told.rejected["lot_id"])
+    signed = told.lots[told.lots["decided_by"] == "human"]
+    assert len(signed) == 1
+    assert signed["reason"].tolist() == ["human_decision"]
+    assert told.lots["value"].sum() <= plan.lots["value"].sum() + 1e-7
+    assert told.decided.jobs >= 0
+    assert told.lots["cost_cents"].sum() <= 200_000 * 100
+
+
+def test_a_ban_holds_whoever_pays_and_is_signed() -> None:
+    ranked = ranked_of(2).assign(gap=40.0, need=50.0)
+    params = params_of(base(150_000), Envelope(name="autre", amount_eur=150_000))
+    lot = plan_of(ranked, params).lots.iloc[0]
+    told = decided_plan(ranked, params, decisions_of((lot["lot_id"], "interdit", 1)))
+    option = ["territory", "sector", "action_type", "exit_level"]
+    assert tuple(lot[option]) not in set(told.lots[option].itertuples(index=False, name=None))
+    signed = told.rejected[told.rejected["decided_by"] == "human"]
+    assert [tuple(row) for row in signed[option].to_numpy()] == [tuple(lot[option])]
+
+
+def test_a_decision_changes_a_lot_to_so_many_sessions_or_places_beyond_what_providers_were_seen_to_run() -> None:
+    ranked, params = ranked_of(2).assign(gap=40.0, need=50.0), params_of(base(900_000))
+    lot = plan_of(ranked, params).lots.iloc[0]
+    for field, value in (("sessions", 1), ("places", int(lot["places"] / lot["sessions"]))):
+        told = decided_plan(ranked, params, decisions_of((lot["lot_id"], field, value))).lots.set_index("lot_id")
+        assert told.loc[lot["lot_id"], "sessions"] == 1
+
+
+def test_what_decisions_and_money_cannot_do_together_is_said_with_the_lot() -> None:
+    ranked, params = ranked_of(2).assign(gap=40.0, need=50.0), params_of(base(100_000))
+    lot = plan_of(ranked, params).lots["lot_id"].iloc[0]
+    with pytest.raises(InputError, match=f"decision on lot '{lot}', envelope 'base'"):
+        decided_plan(ranked_of(2, busiest=50.0).assign(gap=40.0, need=50.0), params, decisions_of((lot, "sessions", 40)))
+
+
+def test_a_decision_that_is_over_or_names_no_lot_changes_nothing_and_the_latter_is_said() -> None:
+    ranked, params = ranked_of(4), params_of(base(200_000))
+    plan = plan_of(ranked, params)
+    over = decisions_of((plan.lots["lot_id"].iloc[0], "interdit", 1), expires="2026-03-30")
+    assert over.empty
+    told = decided_plan(ranked, params, decisions_of(("2027-BE0000-00000-deadbeef", "verrou", 1)))
+    pd.testing.assert_frame_equal(told.lots, plan.lots)
+    assert told.decided.strange == ["2027-BE0000-00000-deadbeef"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("sesions", "2", "not what a lot has"),
+        ("sessions", "2.5", "whole number"),
+        ("places", "-1", "whole number"),
+        ("verrou", "oui", "0 or 1"),
+    ],
+)
+def test_a_decision_that_says_nothing_clear_is_refused_with_its_author(field: str, value: str, told: str) -> None:
+    with pytest.raises(InputError, match=told) as refused:
+        decisions_of(("L1", field, value))
+    assert "A. Martin" in str(refused.value)
+    with pytest.raises(InputError, match="both locked and forbidden"):
+        decisions_of(("L1", "verrou", 1), ("L1", "interdit", 1))
 
 
 @pytest.mark.parametrize(

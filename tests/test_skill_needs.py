@@ -23,7 +23,7 @@ from features.skills import ANY, SkillParams, count_skills, skills_of_certificat
 from features.sources import SOURCES, files_of
 from features.sources.offers import date_versions
 from features.tables import OFFERS
-from models.purchase import Plan
+from models.purchase import Decided, Plan
 from models.skill_grid import Asked, quarters_of
 from models.skills import SkillNeedParams, SkillNeeds, skill_needs, skills_of_lots
 from needs.home import Home
@@ -499,7 +499,7 @@ def unskilled(features: Features) -> Features:
 
 def planned(published: dict[str, pd.DataFrame]) -> Plan:
     lots, rejected = (published[name].drop(columns="skills") for name in ("lots", "rejected_lots"))
-    return Plan(2027, lots, rejected, pd.DataFrame(), 0.0)
+    return Plan(2027, lots, rejected, pd.DataFrame(), 0.0, Decided([], 0.0))
 
 
 def test_a_run_tells_of_whole_years_at_every_level_and_they_add_up(published: dict[str, pd.DataFrame]) -> None:
@@ -570,6 +570,6 @@ def test_where_no_offer_lists_a_skill_nothing_is_told_and_it_is_said(
     assert without.rejected["skills"].isna().all()
     conform("lots", without.lots)
     blank = pd.DataFrame({name: [] for name in ("grain", "moved", "outcome", "horizon_months", "value")})
-    digested = Digested(inputs.tables, unskilled, published, blank, told.mass, blank, blank, inputs.door, 0, 2027)
+    digested = Digested(inputs.tables, unskilled, published, blank, told.mass, plan, blank, blank, inputs.door, 0)
     messages = write_digest(digested, inputs.params)["message"]
     assert say("digest.silence.skills", "fr") in set(messages)

@@ -93,8 +93,8 @@ def _sources(digested: Digested) -> Iterator[Line]:
 
 
 def _unused(known: Tables) -> int:
-    """Count the human decisions that no step uses yet: those on crosswalks and on groups of sectors are used."""
-    return int((~known.overrides["object"].isin(["crosswalk", "sector_group"])).sum())
+    """Count the human decisions that no step uses yet: those on crosswalks, groups of sectors and lots are used."""
+    return int((~known.overrides["object"].isin(["crosswalk", "sector_group", "lot"])).sum())
 
 
 def _unmapped(listed: pd.DataFrame) -> Iterator[Line]:
@@ -184,6 +184,10 @@ def _plan(digested: Digested, params: Params) -> Iterator[Line]:
     for rule in digested.plan.rules.to_dict("records"):
         values = {str(name): value for name, value in rule.items()}
         yield "info", f"plan.{rule['kind']}{'_share' if rule['by_share'] else ''}", values, float(rule["jobs"])
+    if human := int((lots["decided_by"] == "human").sum() + (digested.tables["rejected_lots"]["decided_by"] == "human").sum()):
+        yield "info", "plan.decisions", {"count": human, "jobs": digested.plan.decided.jobs}, human
+    if strange := digested.plan.decided.strange:
+        yield "warning", "plan.strange", {"count": len(strange), "lots": ", ".join(strange[:CODES_TOLD])}, len(strange)
     if (months := digested.needs_months) < MONTHS_SERVED:
         yield "warning", "plan.partly_past", {"exercise": digested.plan.exercise, "months": months}, months
     yield "info", "plan.jobs", {"jobs": float(lots["value"].sum()), "lots": len(lots)}, float(lots["value"].sum())

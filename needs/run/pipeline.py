@@ -13,6 +13,7 @@ import pandas as pd
 
 from features.build import Features, build_features
 from features.crosswalks import sector_links
+from features.decisions import read_decisions
 from features.demand import last_full_month
 from features.disagreement import sector_disagreement
 from features.outcomes import publishable
@@ -109,7 +110,8 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         ranked = rank_options(yearly_gap(needs), known, params.ranking, limits)
         rows |= {"options in": len(features.options), "rows": len(ranked)}
     with step("plan") as rows:
-        plan = plan_purchase(ranked, features.chain, inputs.exercise, params.purchase, limits)
+        decisions = read_decisions(inputs.tables.overrides, inputs.as_of)
+        plan = plan_purchase(ranked, features.chain, inputs.exercise, params.purchase, limits, decisions)
         plan = add_skills(plan, _served(forecasts, inputs), features, inputs.tables, params.skills)
         rows |= {"options in": len(ranked), "lots": len(plan.lots), "not bought": len(plan.rejected)}
     with step("matches") as rows:
