@@ -12,9 +12,7 @@ does not tell effects on the treated: there, each group and month has a model of
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
-import venv
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -27,7 +25,7 @@ from effect_experiment import judge_experiment
 from effect_region import THREADS, Compared, judge_groups, judge_region
 from figures import Figure
 from models.doubly_robust import Sample
-from processes import timed
+from processes import made, timed
 
 WANTED = ["econml==0.17.0", "doubleml==0.11.4", "causaldata==0.1.5"]
 PEERS = {"DoubleML, a model per group and month": "irm", "econml, a causal forest per month": "forest"}
@@ -38,7 +36,7 @@ Numbers = NDArray[np.float64]
 
 def measure() -> Iterator[Figure]:
     """Judge by the experiment, by draws, by a region, and by peers."""
-    there = ready()
+    there = made(HOME, WANTED)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if there:
@@ -50,19 +48,6 @@ def measure() -> Iterator[Figure]:
         peers = {title: partial(ask, task) for title, task in PEERS.items()} if there else {}
         yield from judge_groups(folder, peers)
     yield from judge_draws()
-
-
-def ready() -> bool:
-    """Make the environment of the peers, once. Whether it is there."""
-    python = HOME / "bin" / "python"
-    try:
-        if not python.exists():
-            venv.create(HOME, with_pip=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *WANTED]
-        subprocess.run(install, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        return False
-    return True
 
 
 def adjust(folder: Path, sample: Sample) -> Mapping[str, Numbers]:

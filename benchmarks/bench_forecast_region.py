@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
@@ -32,7 +30,7 @@ from judging import CLASSES, held, held_inside
 from models import metrics
 from models.forecast import BASELINES, NeedForecaster
 from panels import SERIES, draw_positions
-from processes import Cost, timed
+from processes import Cost, made, timed
 
 MANY, FEW, MONTHS, AHEAD = 20_000, 5_000, 72, 12
 ROUNDS = 2  # of ours; the quicker one counts
@@ -66,7 +64,7 @@ def measure() -> Iterator[Figure]:
         many, few = (min((run_ours(folder, OURS, size) for _ in range(ROUNDS)), key=seconds_of) for size in (MANY, FEW))
         runs[OURS] = many
         yield from cost(many, few.seconds)
-        skipped = "" if ready() else f"skipped: {', '.join(WANTED)} cannot be installed here"
+        skipped = "" if made(HOME, WANTED) else f"skipped: {', '.join(WANTED)} cannot be installed here"
         for peer, title in PEERS.items():
             if peer in OUTSIDE and skipped:
                 yield Figure(f"{title} {skipped}", 0, "")
@@ -98,19 +96,6 @@ def write_panel(panel: pd.DataFrame, folder: Path) -> Matrix:
 
 
 # Who forecasts -------------------------------------------------------------------------------------------------------------
-
-
-def ready() -> bool:
-    """Make the environment of the peers, once. Whether it is there."""
-    python = HOME / "bin" / "python"
-    try:
-        if not python.exists():
-            venv.create(HOME, with_pip=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *WANTED]
-        subprocess.run(install, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        return False
-    return True
 
 
 def run_peer(folder: Path, peer: str) -> Run:

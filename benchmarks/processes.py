@@ -1,10 +1,11 @@
-"""What a command costs: its seconds, and the most memory that its processes hold together."""
+"""Commands of a benchmark: what one costs in seconds and memory, and the environments that peers live in."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import threading
+import venv
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import NamedTuple
@@ -16,6 +17,19 @@ class Cost(NamedTuple):
     seconds: float
     gigabytes: float
     printed: str
+
+
+def made(home: Path, wanted: list[str]) -> bool:
+    """Make the environment of some peers, once. Whether it is there."""
+    python = home / "bin" / "python"
+    try:
+        if not python.exists():
+            venv.create(home, with_pip=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
+        subprocess.run(install, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
 
 
 def timed(command: list[str]) -> Cost:

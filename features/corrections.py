@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import pandas as pd
 
+from features.decisions import in_force
 from features.errors import InputError
 from features.nomenclatures import codes_of, nearest_codes
 
@@ -44,8 +45,7 @@ def read_corrections(overrides: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFra
 
     Raises one :class:`InputError` that names every row that cannot be one.
     """
-    running = overrides["expires"].isna() | (overrides["expires"] >= as_of)
-    ours = overrides[(overrides["object"] == "crosswalk") & (overrides["known_from"] <= as_of) & running]
+    ours = in_force(overrides, "crosswalk", as_of)
     faults: list[str] = []
     rows = []
     for row in ours.to_dict("records"):

@@ -17,14 +17,18 @@ FIELDS = ("sessions", "places", "verrou", "interdit")
 _TYPES = {"lot_id": "str", **dict.fromkeys(FIELDS, "float64"), "author": "str", "motive": "str"}
 
 
+def in_force(overrides: pd.DataFrame, what: str, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Keep what people decided of one kind of object, known at ``as_of`` and not yet over. Same rows."""
+    running = overrides["expires"].isna() | (overrides["expires"] >= as_of)
+    return overrides[(overrides["object"] == what) & (overrides["known_from"] <= as_of) & running]
+
+
 def read_decisions(overrides: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     """Read the decisions in force at ``as_of``. One row per lot_id: the number of each field, author and motive of the last.
 
     Raises one :class:`InputError` that names every row that cannot be one.
     """
-    running = overrides["expires"].isna() | (overrides["expires"] >= as_of)
-    ours = overrides[(overrides["object"] == "lot") & (overrides["known_from"] <= as_of) & running]
-    ours = ours.sort_values(["known_from", "field", "value"], kind="stable")
+    ours = in_force(overrides, "lot", as_of).sort_values(["known_from", "field", "value"], kind="stable")
     faults: list[str] = []
     lots: dict[str, dict[str, object]] = {}
     for row in ours.to_dict("records"):

@@ -18,6 +18,7 @@ import pandas as pd
 
 from features import facts
 from features.crosswalks import Crosswalks, links_between, reverse
+from features.decisions import in_force
 from features.params import Section, param
 
 ATOM = ["territory", "department"]
@@ -92,8 +93,7 @@ def _plain(text: str) -> str:
 
 def sector_groups(overrides: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     """Say to which contract sector each sector belongs, as shipped or as a person decided. One row per sector: group."""
-    running = overrides["expires"].isna() | (overrides["expires"] >= as_of)
-    asked = overrides[(overrides["object"] == "sector_group") & (overrides["known_from"] <= as_of) & running]
+    asked = in_force(overrides, "sector_group", as_of)
     asked = asked[(asked["field"] == "groupe") & asked["value"].notna()].sort_values(["key", "known_from", "value"])
     decided = asked.drop_duplicates("key", keep="last").set_index("key")["value"].str.strip()
     shipped = facts.sectors()[["sector", "group"]]

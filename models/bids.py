@@ -42,7 +42,6 @@ def write_problem(ranked: pd.DataFrame, finishing: float, params: PurchaseParams
         cell=cell,
         envelope=envelope,
         cost=cost[cell],
-        fewest=np.zeros(len(cell)),
         most=np.minimum(freely, capacity[kind])[cell],
         budget=np.array([each.cents for each in params.envelopes], dtype="int64"),
         capacity=capacity,
@@ -133,17 +132,17 @@ def bind(problem: Problem, decided: pd.DataFrame) -> Problem:
     )
 
 
-def find_conflict(problem: Problem, rules: list[int]) -> tuple[list[int], list[int]]:
-    """Find ``rules`` (their rows) and envelopes that cannot hold together, none of which could be left out.
+def find_conflict(problem: Problem) -> tuple[list[int], list[int]]:
+    """Find rules and envelopes that cannot hold together, none of which could be left out: their positions.
 
     Each is left out in turn, and for good where the others cannot hold without it either.
     """
     row, budget = np.ones(len(problem.low), dtype=bool), np.ones(len(problem.budget), dtype=bool)
-    for held, places in ((row, rules), (budget, range(len(budget)))):
-        for place in places:
+    for held in (row, budget):
+        for place in range(len(held)):
             held[place] = False
             held[place] = feasible(_only(problem, row, budget))
-    return [place for place in rules if row[place]], np.flatnonzero(budget).tolist()
+    return np.flatnonzero(row).tolist(), np.flatnonzero(budget).tolist()
 
 
 def _only(problem: Problem, rules: Flags, envelopes: Flags) -> Problem:

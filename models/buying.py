@@ -10,7 +10,7 @@ Sessions x of each bid (a cell under an envelope), and places y of each cell at 
                 low ≤ Σ weight · x ≤ high, by rule
 
 The share of recruitments that is still open falls as a pool is served, so that its steps fill in their order: what is bought
-is worth ever less. The relaxation, in which parts of sessions can be bought, gives the bound and the prices of all that binds.
+is worth ever less. The relaxation, in which parts of sessions can be bought, says what each rule costs.
 Whole sessions are then looked for, to a stated gap. Limits are in nodes and gap, never in seconds: the same problem
 has the same answer.
 
@@ -24,7 +24,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 from scipy.sparse import coo_array, csr_array, hstack, vstack
 
 from features.params import Section, param
@@ -33,7 +33,8 @@ Numbers = NDArray[np.float64]
 Whole = NDArray[np.int64]
 _CENTS = 1e5  # budgets are written in thousands of euros: the solver likes numbers near one
 _NEAR = 1e-6  # of a session: what the solver takes for whole
-_TIGHTER = 3  # times a budget that was passed by cents is tried again
+_EVERY_NODE = 2**31 - 1
+_UNFINISHED = 1  # how the solver says that it came to its limit
 
 
 class SearchParams(Section):
@@ -50,7 +51,7 @@ class Problem:
 
     Cells: ``pool``, ``kind`` (what providers run together), places and ``success`` of one session's place, all absorbed. Steps:
     ``step_pool``, ``width`` in places and ``open``, falling within a pool. Bids: ``cell``, ``envelope``, ``cost`` in cents, and
-    the fewest and most sessions. ``budget`` in cents by envelope, ``capacity`` in sessions by kind. Rules: ``weight`` (rules ×
+    the most sessions. ``budget`` in cents by envelope, ``capacity`` in sessions by kind. Rules: ``weight`` (rules ×
     bids) by session, with ``low`` and ``high``. ``hurdle`` is the least a place must be worth.
     """
 
@@ -64,7 +65,6 @@ class Problem:
     cell: Whole
     envelope: Whole
     cost: Whole
-    fewest: Numbers
     most: Numbers
     budget: Whole
     capacity: Numbers
@@ -100,17 +100,6 @@ class Problem:
         """Count the places of each cell that sessions of each bid make."""
         made = np.asarray(sessions * self.places[self.cell], dtype="float64")
         return np.asarray(np.bincount(self.cell, weights=made, minlength=len(self.pool)), dtype="float64")
-
-    def held(self, sessions: Whole) -> bool:
-        """Say whether whole sessions keep every limit: money to the cent, rules to a millionth."""
-        spent = np.zeros(len(self.budget), dtype=np.int64)
-        np.add.at(spent, self.envelope, self.cost * sessions)
-        run = np.bincount(self.kind[self.cell], weights=sessions, minlength=len(self.capacity))
-        counted = self.weight @ sessions
-        slack = _NEAR * np.maximum(1.0, np.abs(counted))
-        inside = (sessions >= self.fewest) & (sessions <= self.most)
-        kept = (counted >= self.low - slack) & (counted <= self.high + slack)
-        return bool((spent <= self.budget).all() and (run <= self.capacity + _NEAR).all() and inside.all() and kept.all())
 
 
 @dataclass(frozen=True)
@@ -148,9 +137,8 @@ def buy(problem: Problem, params: SearchParams) -> Bought:
         if not feasible(problem):
             raise Impossible
         return Bought(np.zeros(0, dtype=np.int64), 0.0, 0.0)
-    relaxed = relax(problem)
     sessions, bound = _search(problem, params)
-    return Bought(sessions, worth_of(problem, sessions), min(bound, relaxed.bound))
+    return Bought(sessions, worth_of(problem, sessions), bound)
 
 
 def feasible(problem: Problem) -> bool:
@@ -161,7 +149,7 @@ def feasible(problem: Problem) -> bool:
     found = milp(
         np.zeros(len(problem.cell)),
         constraints=LinearConstraint(rows, -np.inf, most),
-        bounds=Bounds(problem.fewest, problem.most),
+        bounds=Bounds(0.0, problem.most),
         integrality=np.ones(len(problem.cell), dtype=np.int64),
     )
     return found.x is not None
@@ -170,7 +158,7 @@ def feasible(problem: Problem) -> bool:
 def relax(problem: Problem) -> Relaxed:
     """Let parts of sessions be bought."""
     jobs, matrix, most, upper = _programme(problem)
-    bounds = np.column_stack([_least(problem, len(jobs)), upper])
+    bounds = np.column_stack([np.zeros(len(jobs)), upper])
     found = linprog(-jobs, A_ub=matrix, b_ub=most, bounds=bounds, method="highs-ipm")  # type: ignore[call-overload]  # sparse
     if found.x is None:
         raise Impossible
@@ -238,26 +226,29 @@ def _filled(problem: Problem, pool: Whole, places: Numbers) -> Numbers:
 def _search(problem: Problem, params: SearchParams) -> tuple[Whole, float]:
     """Look for whole sessions of each bid; gives them with the bound that was reached.
 
-    A budget that the solver passes by cents, which it takes for nothing, is made as much smaller.
+    A budget that the solver passes by cents, which it takes for nothing, is made as much smaller. Where so many nodes hold no
+    plan at all, the first that keeps every limit is taken.
     """
-    for _ in range(_TIGHTER):
-        jobs, matrix, most, upper = _programme(problem)
-        whole = np.concatenate([np.ones(len(problem.cell)), np.zeros(len(jobs) - len(problem.cell))])
-        found = milp(
-            -jobs,
-            constraints=LinearConstraint(matrix, -np.inf, most),
-            bounds=Bounds(_least(problem, len(jobs)), upper),
-            integrality=whole,
-            options={"mip_rel_gap": params.gap, "node_limit": params.nodes},
-        )
-        if found.x is None:
-            raise Impossible
-        sessions = np.round(found.x[: len(problem.cell)]).astype(np.int64)
-        over = _overspent(problem, sessions)
-        if not over.any():
-            return sessions, -float(found.mip_dual_bound)
-        problem = replace(problem, budget=problem.budget - over)
-    raise Impossible
+    found = _solve(problem, params.gap, params.nodes)
+    if found.x is None and found.status == _UNFINISHED:
+        found = _solve(problem, np.inf, _EVERY_NODE)
+    if found.x is None:
+        raise Impossible
+    sessions = np.round(found.x[: len(problem.cell)]).astype(np.int64)
+    if (over := _overspent(problem, sessions)).any():
+        return _search(replace(problem, budget=problem.budget - over), params)
+    return sessions, -float(found.mip_dual_bound)
+
+
+def _solve(problem: Problem, gap: float, nodes: int) -> OptimizeResult:
+    jobs, matrix, most, upper = _programme(problem)
+    return milp(
+        -jobs,
+        constraints=LinearConstraint(matrix, -np.inf, most),
+        bounds=Bounds(0.0, upper),
+        integrality=(np.arange(len(jobs)) < len(problem.cell)).astype(np.int64),
+        options={"mip_rel_gap": gap, "node_limit": nodes},
+    )
 
 
 def _overspent(problem: Problem, sessions: Whole) -> Whole:
@@ -288,10 +279,6 @@ def _programme(problem: Problem) -> tuple[Numbers, csr_array, Numbers, Numbers]:
         np.concatenate([most, np.zeros(cells), problem.width]),
         np.concatenate([problem.most, np.full(slots, np.inf)]),
     )
-
-
-def _least(problem: Problem, size: int) -> Numbers:
-    return np.concatenate([problem.fewest, np.zeros(size - len(problem.fewest))])
 
 
 def _matrix(row: Whole, column: Whole, value: Numbers, shape: tuple[int, int]) -> csr_array:

@@ -11,17 +11,25 @@ purchase:
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from features.params import Section, param
+from features.vocabulary import ACTION_TYPES, BASSIN, LEVEL, SECTOR
 from models.buying import SearchParams
 
 Flags = NDArray[np.bool_]
+_CODES = {
+    "territories": (BASSIN.pattern, BASSIN.example),
+    "sectors": (SECTOR.pattern, SECTOR.example),
+    "action_types": ("|".join(ACTION_TYPES), ACTION_TYPES[-1]),
+    "levels": (f"({LEVEL.pattern})?", LEVEL.example),
+}
 
 
 class Scope(Section):
@@ -31,6 +39,15 @@ class Scope(Section):
     sectors: tuple[str, ...] = param((), "sectors meant (first digits of a Formacode); empty: all")
     action_types: tuple[str, ...] = param((), "types of action meant; empty: all")
     levels: tuple[str, ...] = param((), "exit levels meant, '' for none; empty: all")
+
+    @field_validator("territories", "sectors", "action_types", "levels")
+    @classmethod
+    def _are_codes(cls, codes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Refuse what names nothing: a rule on it would hold of nothing, in silence."""
+        pattern, example = _CODES[str(info.field_name)]
+        if strange := [code for code in codes if not re.fullmatch(pattern, code)]:
+            raise ValueError(f"{', '.join(strange)}: not among what can be named here. Write it like {example}.")
+        return codes
 
     def covers(self, options: pd.DataFrame) -> Flags:
         """Mark the options that are meant. One flag per row of territory, sector, action_type, level."""

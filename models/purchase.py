@@ -60,6 +60,7 @@ def plan_purchase(
     exercise: int,
     params: PurchaseParams,
     limits: GradeLimits,
+    *,
     decisions: pd.DataFrame | None = None,
 ) -> Plan:
     """Spend the envelopes. One row per lot; a lot is an option of a territory in one envelope, over its sessions.
@@ -138,10 +139,10 @@ def _buy(problem: Problem, params: PurchaseParams, decided: list[str]) -> Bought
     try:
         return buy(problem, params.search)
     except Impossible:
-        last = len(problem.low) - len(decided)
-        titles = {place: f"rule '{rule.name}'" for place, rule in enumerate(params.rules)}
-        titles |= {last + place: f"decision on lot '{lot}'" for place, lot in enumerate(decided)}
-        rules, envelopes = find_conflict(problem, list(titles))
+        titles = [f"rule '{rule.name}'" for rule in params.rules]
+        titles += [f"places of envelope '{each.name}'" for each in params.envelopes if each.places is not None]
+        titles += [f"decision on lot '{lot}'" for lot in decided]
+        rules, envelopes = find_conflict(problem)
         names = [titles[place] for place in rules] + [f"envelope '{params.envelopes[place].name}'" for place in envelopes]
         raise InputError(
             f"purchase: {len(names)} of its rules cannot hold together with what providers can run: {', '.join(names)}. "
@@ -210,24 +211,22 @@ def _left(problem: Problem, sessions: Whole, params: PurchaseParams) -> pd.DataF
 
 
 def _tell_rules(problem: Problem, sessions: Whole, params: PurchaseParams) -> pd.DataFrame:
-    """Say what each rule came to and what it costs. One row per rule: what it asks, reached, price, jobs.
+    """Say what each rule came to and what it costs. One row per rule: what it asks, reached, jobs.
 
-    ``price`` is the jobs that one unit more of it costs, ``jobs`` those that it keeps from being added altogether: both where
-    parts of sessions can be bought.
+    ``jobs`` are those that it keeps from being added, where parts of sessions can be bought.
     """
-    names = ["name", "kind", "counts", "by_share", "asked", "reached", "price", "jobs"]
+    names = ["name", "kind", "counts", "by_share", "asked", "reached", "jobs"]
     if not params.rules or not len(problem.cell):
         return pd.DataFrame({name: pd.Series(dtype="object") for name in names})
     with_all, counted, rows = relax(problem), problem.weight @ sessions, []
     for place, rule in enumerate(params.rules):
-        price = float(with_all.rule_price[place])
         low, high = problem.low.copy(), problem.high.copy()
         low[place], high[place] = -np.inf, np.inf
-        lost = relax(replace(problem, low=low, high=high)).bound - with_all.bound if price else 0.0
+        lost = relax(replace(problem, low=low, high=high)).bound - with_all.bound if with_all.rule_price[place] else 0.0
         every = float((session_counts(rule, problem) * sessions).sum())
         reached = counted[place] if rule.amount is not None else counted[place] / max(every, 1.0) + (rule.share or 0.0)
         asked = rule.amount if rule.amount is not None else rule.share
-        told = (rule.share is not None, asked, reached, abs(price), max(lost, 0.0))
+        told = (rule.share is not None, asked, reached, max(lost, 0.0))
         rows.append((rule.name, rule.kind, rule.counts, *told))
     return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[:3], "str"))
 

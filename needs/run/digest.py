@@ -180,7 +180,7 @@ def _plan(digested: Digested, params: Params) -> Iterator[Line]:
         own = lots[lots["envelope"] == envelope.name]
         spent = float(own["cost_cents"].sum()) / 100
         values = {"name": envelope.name, "places": int(own["places"].sum()), "exercise": digested.plan.exercise}
-        yield "info", "plan.envelope", {**values, "spent": spent, "left": envelope.amount_eur - spent}, spent
+        yield "info", "plan.envelope", {**values, "spent": spent, "left": envelope.cents / 100 - spent}, spent
     for rule in digested.plan.rules.to_dict("records"):
         values = {str(name): value for name, value in rule.items()}
         yield "info", f"plan.{rule['kind']}{'_share' if rule['by_share'] else ''}", values, float(rule["jobs"])

@@ -111,7 +111,7 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         rows |= {"options in": len(features.options), "rows": len(ranked)}
     with step("plan") as rows:
         decisions = read_decisions(inputs.tables.overrides, inputs.as_of)
-        plan = plan_purchase(ranked, features.chain, inputs.exercise, params.purchase, limits, decisions)
+        plan = plan_purchase(ranked, features.chain, inputs.exercise, params.purchase, limits, decisions=decisions)
         plan = add_skills(plan, _served(forecasts, inputs), features, inputs.tables, params.skills)
         rows |= {"options in": len(ranked), "lots": len(plan.lots), "not bought": len(plan.rejected)}
     with step("matches") as rows:
