@@ -1,48 +1,64 @@
-"""From ranked options to the choice in numbers: what each bid costs and brings, how pools fill, and what rules count."""
+"""From ranked options to the choice in numbers: what can be bought, what each bid costs and brings, and how pools fill."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array, vstack
 
 from models.buying import Numbers, Problem, Whole, feasible
-from models.envelopes import Envelope, Flags, PurchaseParams, Rule
+from models.envelopes import Grounds, PurchaseParams, Rule
 from models.ranking import GENERAL, OPTION
+from models.rules import place_limits, rule_row, spell_out
 
 _BOTTOMLESS = 10**15  # cents
 
 
-def write_problem(ranked: pd.DataFrame, finishing: float, params: PurchaseParams) -> Problem:
-    """Write what can be bought. A cell is a row of ``ranked``; a bid, a cell under an envelope that may pay for it.
+@dataclass(frozen=True)
+class Written:
+    """The choice in numbers, and what its cells and rows stand for.
+
+    ``cells``: one row per cell: the ``option`` it is (a row of what is ranked), its ``lever``, ``group``, and what of its
+    ``fill`` comes. ``rules`` are those of a Region, spelt out, the first rows of the problem; ceilings of places come after.
+    """
+
+    problem: Problem
+    cells: pd.DataFrame
+    rules: tuple[Rule, ...]
+
+
+def write_problem(ranked: pd.DataFrame, finishing: float, params: PurchaseParams, grounds: Grounds) -> Written:
+    """Write what can be bought. A cell is an option with a size of its group and a lever or none; a bid, a cell under an
+    envelope that may pay for it.
 
     ``finishing`` is the share of places whose people finish. A pool is the recruitments of a sector and level in a territory,
     or its people not yet served for types without a sector; its steps are as wide as its smallest session.
     """
-    pool, gap, need = _pools(ranked)
-    group = ranked["group"].to_numpy(dtype="int64")
-    step_pool, width, share = _steps(pool, gap, need, group, finishing=finishing, most=params.search.steps)
-    kind = np.asarray(ranked.groupby(OPTION).ngroup(), dtype=np.int64)
-    capacity = np.ceil(ranked.groupby(kind)["busiest"].first().to_numpy(dtype="float64") * params.provider_growth)
-    cell, envelope = np.nonzero(np.stack([each.covers(ranked) for each in params.envelopes], axis=1))
-    cost = group * (ranked["place_eur"] * 100).round().to_numpy(dtype="int64")
-    rules = [*params.rules, *_place_limits(params.envelopes)]
+    cells = _cells(ranked, params, grounds)
+    option, places = cells["option"].to_numpy(dtype="int64"), cells["group"].to_numpy(dtype="int64")
+    pools, gap, need = _pools(ranked)
+    pool = pools[option]
+    step_pool, width, share = _steps(pool, gap, need, places, finishing=finishing, most=params.search.steps)
+    kinds = np.asarray(ranked.groupby(OPTION).ngroup(), dtype=np.int64)
+    capacity = np.ceil(ranked.groupby(kinds)["busiest"].first().to_numpy(dtype="float64") * params.provider_growth)
+    cell, envelope, cost = _bids(ranked, cells, params, grounds)
+    rules = spell_out(params, grounds)
     room = np.bincount(step_pool, weights=width, minlength=len(gap))[pool]
-    freely = np.ceil(room / group) if not params.rules else np.full(len(ranked), np.inf)
+    freely = np.ceil(room / places) if not rules else np.full(len(cells), np.inf)
     unruled = Problem(
         pool=pool,
-        kind=kind,
-        places=group,
-        success=ranked["success"].fillna(0.0).to_numpy(dtype="float64"),
+        kind=kinds[option],
+        places=places,
+        success=cells["success"].to_numpy(dtype="float64"),
         step_pool=step_pool,
         width=width,
         open=share,
         cell=cell,
         envelope=envelope,
-        cost=cost[cell],
-        most=np.minimum(freely, capacity[kind])[cell],
+        cost=cost,
+        most=np.minimum(freely, capacity[kinds[option]])[cell],
         budget=np.array([each.cents for each in params.envelopes], dtype="int64"),
         capacity=capacity,
         weight=csr_array((0, len(cell))),
@@ -50,13 +66,73 @@ def write_problem(ranked: pd.DataFrame, finishing: float, params: PurchaseParams
         high=np.zeros(0),
         hurdle=params.smallest_worth,
     )
-    written = [_row(rule, ranked, unruled, params) for rule in rules]
-    return replace(
-        unruled,
-        weight=csr_array(np.stack([row for row, _, _ in written])) if written else unruled.weight,
-        low=np.array([low for _, low, _ in written]),
-        high=np.array([high for _, _, high in written]),
+    bound = [*rules, *place_limits(params.envelopes)]
+    options = ranked.loc[option].reset_index(drop=True)
+    rows = [csr_array(rule_row(rule, options, unruled, grounds, params)[None, :]) for rule in bound]
+    amount = np.array([rule.amount or 0.0 for rule in bound], dtype="float64")
+    floor = np.array([rule.kind == "floor" for rule in bound], dtype=bool)
+    weight = vstack(rows, format="csr") if rows else unruled.weight
+    ruled = replace(unruled, weight=weight, low=np.where(floor, amount, -np.inf), high=np.where(floor, np.inf, amount))
+    return Written(ruled, cells, rules)
+
+
+def refill(ranked: pd.DataFrame, written: Written, finishing: float, params: PurchaseParams) -> Problem:
+    """Write the same cells and bids with the gaps of ``ranked``, which may have become others."""
+    pools, gap, need = _pools(ranked)
+    pool = pools[written.cells["option"].to_numpy()]
+    places, most = written.problem.places, params.search.steps
+    step_pool, width, share = _steps(pool, gap, need, places, finishing=finishing, most=most)
+    return replace(written.problem, step_pool=step_pool, width=width, open=share)
+
+
+def _cells(ranked: pd.DataFrame, params: PurchaseParams, grounds: Grounds) -> pd.DataFrame:
+    """List what can be bought. One row per option, size and lever: option, lever, group, success, fill, place and lever cents.
+
+    Sessions paid by the group have their usual size, whose filling is known; those paid by the trainee may be as small as
+    their minimum.
+    """
+    small = ranked[~ranked["group_paid"].astype(bool) & (ranked["group_min"] < ranked["group"])]
+    sizes = pd.concat([ranked["group"], small["group_min"]])
+    option = sizes.index.to_numpy(dtype="int64")
+    named = ranked.loc[option]
+    plain = pd.DataFrame(
+        {
+            "option": option,
+            "lever": pd.array([""] * len(option), dtype="str"),
+            "group": sizes.to_numpy(dtype="int64"),
+            "success": named["success"].fillna(0.0).to_numpy(dtype="float64"),
+            "fill": named["fill"].to_numpy(dtype="float64"),
+            "place_cents": (named["place_eur"] * 100).round().to_numpy(dtype="int64"),
+            "lever_cents": 0,
+        }
     )
+    with_levers = [
+        plain[lever.share_of(named, grounds) >= 0.5].assign(
+            lever=lever.name,
+            lever_cents=round(lever.place_eur * 100),
+            success=lambda rows, by=lever.fills: rows["success"] * by,
+            fill=lambda rows, by=lever.fills: (rows["fill"] * by).clip(upper=1.0),
+        )
+        for lever in params.levers
+    ]
+    every = pd.concat([plain, *with_levers], ignore_index=True)
+    return every.sort_values(["option", "lever", "group"], ignore_index=True)
+
+
+def _bids(ranked: pd.DataFrame, cells: pd.DataFrame, params: PurchaseParams, grounds: Grounds) -> tuple[Whole, Whole, Whole]:
+    """Say which envelope may pay for which cell: cell, envelope, and what a session costs it in cents.
+
+    Nothing may pay for a certification whose registration ends before the last entry.
+    """
+    lasts = ~ranked["ends_early"].astype(bool).to_numpy()
+    pays = np.stack([(each.pays_for(ranked, grounds) > 0) & lasts for each in params.envelopes], axis=1)
+    cell, envelope = np.nonzero(pays[cells["option"].to_numpy()])
+    flat = np.array([-1 if each.place_eur is None else round(each.place_eur * 100) for each in params.envelopes])[envelope]
+    allowed = np.array([each.pays_allowances for each in params.envelopes])[envelope]
+    allowance = (ranked["allowance_eur"] * 100).round().to_numpy(dtype="int64")[cells["option"].to_numpy()]
+    usual, more, places = (cells[name].to_numpy(dtype="int64") for name in ("place_cents", "lever_cents", "group"))
+    place = np.where(flat >= 0, flat, usual[cell]) + more[cell] + np.where(allowed, allowance[cell], 0)
+    return cell, envelope, places[cell] * place
 
 
 def _pools(ranked: pd.DataFrame) -> tuple[Whole, Numbers, Numbers]:
@@ -73,11 +149,12 @@ def _steps(
 ) -> tuple[Whole, Numbers, Numbers]:
     """Cut the places that each pool has room for into steps: pool, width in places, mean share of recruitments still open.
 
-    After so many finishers F the share is (gap − F) ÷ need, one at most; there is room while it is above nothing.
+    After so many finishers F the share is (gap − F) ÷ need, one at most; there is room while it is above nothing. The last
+    step is as wide as the others: of a session that finds room in part, the rest of its places bring nothing.
     """
     room = np.where(need > 0, np.maximum(gap, 0.0), 0.0) / finishing
     smallest = pd.Series(group).groupby(pool).min().to_numpy(dtype="float64")
-    width = np.maximum(smallest, np.ceil(room / most))
+    width = smallest * np.ceil(np.maximum(room / smallest, 1.0) / most)
     count = np.ceil(room / width).astype(np.int64)
     step_pool = np.repeat(np.arange(len(gap)), count)
     begins = (np.arange(len(step_pool)) - np.repeat(np.cumsum(count) - count, count)) * width[step_pool]
@@ -89,28 +166,7 @@ def _steps(
         some = places - whole
         return np.asarray(whole + (left * some - finishing * some**2 / 2) / need[step_pool])
 
-    return step_pool, ends - begins, (area(ends) - area(begins)) / (ends - begins)
-
-
-def _place_limits(envelopes: tuple[Envelope, ...]) -> list[Rule]:
-    """Write the most places of an envelope as a ceiling of its own."""
-    limited = [each for each in envelopes if each.places is not None]
-    return [Rule(name=each.name, kind="ceiling", amount=each.places, envelopes=(each.name,)) for each in limited]
-
-
-def _row(rule: Rule, ranked: pd.DataFrame, problem: Problem, params: PurchaseParams) -> tuple[Numbers, float, float]:
-    """Write one rule: what a session of each bid counts, the least and the most it may come to."""
-    each = session_counts(rule, problem)
-    paid = np.array([not rule.envelopes or one.name in rule.envelopes for one in params.envelopes])[problem.envelope]
-    meant = np.where(rule.covers(ranked)[problem.cell] & paid, each, 0.0)
-    weight, amount = (meant, rule.amount) if rule.amount is not None else (meant - (rule.share or 0.0) * each, 0.0)
-    return weight, *((amount, np.inf) if rule.kind == "floor" else (-np.inf, amount))
-
-
-def session_counts(rule: Rule, problem: Problem) -> Numbers:
-    """Say what a session of each bid counts in a rule: places, euros, or one."""
-    counted = {"places": problem.places[problem.cell], "euros": problem.cost / 100, "sessions": np.ones(len(problem.cell))}
-    return np.asarray(counted[rule.counts], dtype="float64")
+    return step_pool, width[step_pool], (area(ends) - area(begins)) / width[step_pool]
 
 
 # What cannot be -----------------------------------------------------------------------------------------------------------
@@ -145,7 +201,7 @@ def find_conflict(problem: Problem) -> tuple[list[int], list[int]]:
     return np.flatnonzero(row).tolist(), np.flatnonzero(budget).tolist()
 
 
-def _only(problem: Problem, rules: Flags, envelopes: Flags) -> Problem:
+def _only(problem: Problem, rules: np.ndarray, envelopes: np.ndarray) -> Problem:
     """Let only some rules and envelopes bind."""
     return replace(
         problem,

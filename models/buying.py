@@ -9,12 +9,14 @@ Sessions x of each bid (a cell under an envelope), and places y of each cell at 
                 Σ x ≤ sessions that providers can run, by kind
                 low ≤ Σ weight · x ≤ high, by rule
 
-The share of recruitments that is still open falls as a pool is served, so that its steps fill in their order: what is bought
-is worth ever less. The relaxation, in which parts of sessions can be bought, says what each rule costs.
-Whole sessions are then looked for, to a stated gap. Limits are in nodes and gap, never in seconds: the same problem
-has the same answer.
+                y ≤ width of the step · sessions of the cell              parts of a session fill parts of a step
 
-Steps of the width of a session keep the relaxation close: parts of sessions then gain next to nothing over whole ones.
+The share of recruitments that is still open falls as a pool is served, so that its steps fill in their order: what is bought
+is worth ever less. The relaxation, in which parts of sessions can be bought, bounds what any plan could be worth and says
+what each rule costs. Whole sessions are then looked for, to a stated gap, in a large problem among the bids that lose least
+by the relaxation. Limits are in nodes, bids and gap, never in seconds: the same problem has the same answer.
+
+Steps as wide as a session keep the relaxation close: parts of sessions then gain next to nothing over whole ones.
 """
 
 from __future__ import annotations
@@ -42,6 +44,13 @@ class SearchParams(Section):
 
     gap: float = param(0.0005, "how far below the bound the plan may stay", unit="share of its jobs", ge=0, le=0.1)
     nodes: int = param(500, "branches looked into at most", unit="nodes", ge=1, le=1_000_000)
+    bids: int = param(
+        3000,
+        "bids looked among, those that lose least where parts of sessions can be bought",
+        unit="bids",
+        ge=100,
+        le=1_000_000,
+    )
     steps: int = param(12, "steps in which the share of recruitments still open falls, at most", unit="steps", ge=1, le=50)
 
 
@@ -104,12 +113,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Relaxed:
-    """The best that parts of sessions can do: the jobs (hurdle paid), and how many each rule costs by unit of what it asks.
+    """The best that parts of sessions can do: jobs (hurdle paid), sessions of each bid, and the loss by one more of each.
 
     A rule's price is above zero where a ceiling keeps jobs out, below where a floor does, and zero where it does not bind.
     """
 
     bound: float
+    sessions: Numbers
+    loss: Numbers
     rule_price: Numbers
 
 
@@ -155,11 +166,32 @@ def feasible(problem: Problem) -> bool:
     return found.x is not None
 
 
+def loosen(problem: Problem) -> Problem:
+    """Loosen rules, as little as lets some whole sessions keep them: the least sum of shares by which each is missed."""
+    rows, most = problem.limits
+    capped, floored = np.flatnonzero(np.isfinite(problem.high)), np.flatnonzero(np.isfinite(problem.low))
+    asked = np.concatenate([problem.high[capped], problem.low[floored]])
+    bids, slacks, kept = len(problem.cell), len(asked), len(most) - len(asked)
+    slack = _matrix(kept + np.arange(slacks), np.arange(slacks), -np.ones(slacks), (len(most), slacks))
+    found = milp(
+        np.append(np.zeros(bids), 1.0 / np.maximum(np.abs(asked), 1.0)),
+        constraints=LinearConstraint(hstack([rows, slack], format="csr"), -np.inf, most),
+        bounds=Bounds(0.0, np.append(problem.most, np.full(slacks, np.inf))),
+        integrality=np.append(np.ones(bids), np.zeros(slacks)).astype(np.int64),
+    )
+    if found.x is None:
+        raise Impossible
+    counted, low, high = problem.weight @ np.round(found.x[:bids]), problem.low.copy(), problem.high.copy()
+    high[capped] = np.maximum(high[capped], counted[capped])
+    low[floored] = np.minimum(low[floored], counted[floored])
+    return replace(problem, low=low, high=high)
+
+
 def relax(problem: Problem) -> Relaxed:
     """Let parts of sessions be bought."""
     jobs, matrix, most, upper = _programme(problem)
-    bounds = np.column_stack([np.zeros(len(jobs)), upper])
-    found = linprog(-jobs, A_ub=matrix, b_ub=most, bounds=bounds, method="highs-ipm")  # type: ignore[call-overload]  # sparse
+    bounds, bids = np.column_stack([np.zeros(len(jobs)), upper]), len(problem.cell)
+    found = linprog(-jobs, A_ub=matrix, b_ub=most, bounds=bounds, method="highs-ds")  # type: ignore[call-overload]  # sparse
     if found.x is None:
         raise Impossible
     price, capped, floored = -np.asarray(found.ineqlin.marginals), np.isfinite(problem.high), np.isfinite(problem.low)
@@ -168,7 +200,7 @@ def relax(problem: Problem) -> Relaxed:
     rule = np.zeros(len(capped))
     rule[capped] += most
     rule[floored] -= least
-    return Relaxed(-float(found.fun), rule)
+    return Relaxed(-float(found.fun), found.x[:bids], np.asarray(found.lower.marginals)[:bids], rule)
 
 
 def worth_of(problem: Problem, sessions: Numbers | Whole) -> float:
@@ -227,26 +259,46 @@ def _search(problem: Problem, params: SearchParams) -> tuple[Whole, float]:
     """Look for whole sessions of each bid; gives them with the bound that was reached.
 
     A budget that the solver passes by cents, which it takes for nothing, is made as much smaller. Where so many nodes hold no
-    plan at all, the first that keeps every limit is taken.
+    plan at all, the first that keeps every limit is taken; where the bids looked among hold none, all are looked among.
     """
-    found = _solve(problem, params.gap, params.nodes)
+    relaxed = relax(problem)
+    bids = _promising(relaxed, params.bids)
+    found = _solve(problem, bids, params.gap, params.nodes)
     if found.x is None and found.status == _UNFINISHED:
-        found = _solve(problem, np.inf, _EVERY_NODE)
+        found = _solve(problem, bids, np.inf, _EVERY_NODE)
+    if found.x is None and len(bids) < len(problem.cell):
+        return _search(problem, params.model_copy(update={"bids": len(problem.cell)}))
     if found.x is None:
         raise Impossible
-    sessions = np.round(found.x[: len(problem.cell)]).astype(np.int64)
+    sessions = np.zeros(len(problem.cell), dtype=np.int64)
+    sessions[bids] = np.round(found.x[: len(bids)]).astype(np.int64)
     if (over := _overspent(problem, sessions)).any():
         return _search(replace(problem, budget=problem.budget - over), params)
-    return sessions, -float(found.mip_dual_bound)
+    reached = -float(found.mip_dual_bound) if len(bids) == len(problem.cell) else np.inf
+    return sessions, min(reached, relaxed.bound)
 
 
-def _solve(problem: Problem, gap: float, nodes: int) -> OptimizeResult:
+def _promising(relaxed: Relaxed, most: int) -> Whole:
+    """List the bids to look among: those that are bought in part, then those that would lose least."""
+    order = np.argsort(np.where(relaxed.sessions > _NEAR, -1.0, relaxed.loss), kind="stable")
+    return np.sort(order[: max(most, int((relaxed.sessions > _NEAR).sum()))])
+
+
+def _solve(problem: Problem, bids: Whole, gap: float, nodes: int) -> OptimizeResult:
+    """Look for whole sessions of some bids, none of the others."""
     jobs, matrix, most, upper = _programme(problem)
+    cells = np.zeros(len(problem.pool), dtype=bool)
+    cells[problem.cell[bids]] = True
+    columns = np.append(bids, len(problem.cell) + np.flatnonzero(cells[problem.slots[0]]))
+    kept = matrix[:, columns]
+    bind = np.diff(kept.indptr) > 0
+    if (most[~bind] < 0).any():  # a floor that none of these bids counts in
+        return OptimizeResult(x=None, status=0)
     return milp(
-        -jobs,
-        constraints=LinearConstraint(matrix, -np.inf, most),
-        bounds=Bounds(0.0, upper),
-        integrality=(np.arange(len(jobs)) < len(problem.cell)).astype(np.int64),
+        -jobs[columns],
+        constraints=LinearConstraint(kept[bind], -np.inf, most[bind]),
+        bounds=Bounds(0.0, upper[columns]),
+        integrality=(columns < len(problem.cell)).astype(np.int64),
         options={"mip_rel_gap": gap, "node_limit": nodes},
     )
 
@@ -271,14 +323,28 @@ def _programme(problem: Problem) -> tuple[Numbers, csr_array, Numbers, Numbers]:
         ]
     )
     room = hstack([csr_array((len(problem.width), bids)), _matrix(step, filled, np.ones(slots), (len(problem.width), slots))])
-    rows = vstack([hstack([limits, csr_array((limits.shape[0], slots))]), link, room], format="csr")
+    rows = [hstack([limits, csr_array((limits.shape[0], slots))]), link, room, _parts(problem)]
+    matrix = vstack(rows, format="csr")
     bid = each * (np.minimum(problem.success, 0.0)[problem.cell] - problem.hurdle)
+    bound = np.concatenate([most, np.zeros(cells), problem.width])
     return (
         np.concatenate([bid, value]),
-        rows,
-        np.concatenate([most, np.zeros(cells), problem.width]),
+        matrix,
+        np.append(bound, np.zeros(matrix.shape[0] - len(bound))),
         np.concatenate([problem.most, np.full(slots, np.inf)]),
     )
+
+
+def _parts(problem: Problem) -> csr_array:
+    """Let parts of a session fill no more than the same parts of a step, where a session is wider than the step."""
+    cell, step, _ = problem.slots
+    wide = np.flatnonzero(problem.width[step] < problem.places[cell])
+    order = np.argsort(problem.cell, kind="stable")
+    first, last = (np.searchsorted(problem.cell[order], cell[wide], side=side) for side in ("left", "right"))
+    row = np.repeat(np.arange(len(wide)), last - first)
+    bid = order[np.arange(len(row)) + np.repeat(first - np.append(0, np.cumsum(last - first)[:-1]), last - first)]
+    parts = _matrix(row, bid, -problem.width[step[wide[row]]], (len(wide), len(problem.cell)))
+    return csr_array(hstack([parts, _matrix(np.arange(len(wide)), wide, np.ones(len(wide)), (len(wide), len(cell)))]))
 
 
 def _matrix(row: Whole, column: Whole, value: Numbers, shape: tuple[int, int]) -> csr_array:

@@ -19,7 +19,7 @@ from features.decisions import read_decisions
 from features.errors import InputError
 from models.bids import bind, write_problem
 from models.buying import Problem, SearchParams, Whole, buy, jobs_of, relax, worth_of
-from models.envelopes import Envelope, PurchaseParams, Rule
+from models.envelopes import RESERVED, Envelope, Grounds, PurchaseParams, Rule
 from models.purchase import Plan, plan_purchase
 
 LIMITS = GradeLimits(100, 30, 10, 0.2, 0.5)
@@ -33,6 +33,7 @@ KINDS = (
     ("312", "professionnalisation", "4"),
     ("150", "langue", ""),
 )
+OF = dict.fromkeys(RESERVED, 0.25)
 KEY = ["territory", "sector", "action_type", "level", "envelope"]
 
 
@@ -51,12 +52,14 @@ def ranked_of(seed: int, territories: tuple[str, ...] = TERRITORIES[:2], kinds: 
         formacode=rows["sector"] + "01", certification="1", entry_level="", group_min=rows["group"], group_max=rows["group"],
         hours=400.0, busiest=busiest, risk=0.0, fill=0.8, success=success, need=need[pools],
         gap=(need * rng.uniform(-0.1, 1.1, len(need)))[pools], value=success, low=0.5 * success, high=1.5 * success, n=60.0,
-        borrowed=0.2,
+        borrowed=0.2, gap_low=0.0, gap_high=0.0, success_low=0.5 * success, success_high=1.5 * success, group_paid=True,
+        allowance_eur=0.0, price_spread=0.1, certified_until=pd.NaT, never_bought=False, emerging=0.0,
+        **{f"of_{public}": share for public, share in OF.items()},
     )  # fmt: skip
 
 
 def params_of(*envelopes: Envelope, rules: tuple[Rule, ...] = (), **more: Any) -> PurchaseParams:
-    return PurchaseParams(envelopes=envelopes, rules=rules, search=EXACT, provider_growth=1.0, **more)
+    return PurchaseParams(envelopes=envelopes, rules=rules, search=EXACT, provider_growth=1.0, draws=0, **more)
 
 
 def base(amount: float, **more: Any) -> Envelope:
@@ -65,6 +68,10 @@ def base(amount: float, **more: Any) -> Envelope:
 
 def plan_of(ranked: pd.DataFrame, params: PurchaseParams) -> Plan:
     return plan_purchase(ranked, CHAIN, 2027, params, LIMITS)
+
+
+def problem_of(ranked: pd.DataFrame, params: PurchaseParams) -> Problem:
+    return write_problem(ranked.assign(ends_early=False), FINISHING, params, Grounds.bare()).problem
 
 
 def held(problem: Problem, sessions: Whole) -> bool:
@@ -78,7 +85,7 @@ def held(problem: Problem, sessions: Whole) -> bool:
 
 
 def value_of(ranked: pd.DataFrame, params: PurchaseParams) -> float:
-    return buy(write_problem(ranked, FINISHING, params), params.search).value
+    return buy(problem_of(ranked, params), params.search).value
 
 
 # The best ---------------------------------------------------------------------------------------------------------------
@@ -88,7 +95,7 @@ def value_of(ranked: pd.DataFrame, params: PurchaseParams) -> float:
 @settings(max_examples=25, deadline=None)
 def test_no_whole_sessions_within_the_money_are_worth_more(seed: int, amount: float) -> None:
     ranked = ranked_of(seed, TERRITORIES[:1])
-    problem = write_problem(ranked, FINISHING, params_of(base(amount)))
+    problem = problem_of(ranked, params_of(base(amount)))
     every = [np.array(sessions) for sessions in product(range(3), repeat=len(ranked))]
     best = max(worth_of(problem, sessions) for sessions in every if held(problem, sessions))
     bought = buy(problem, EXACT)
@@ -101,7 +108,7 @@ def test_no_whole_sessions_within_the_money_are_worth_more(seed: int, amount: fl
 def test_what_the_solver_adds_up_is_what_its_sessions_are_worth() -> None:
     """The bound of a problem whose sessions are all set is their worth."""
     for seed in range(20):
-        problem = write_problem(ranked_of(seed), FINISHING, params_of(base(400_000)))
+        problem = problem_of(ranked_of(seed), params_of(base(400_000)))
         sessions = buy(problem, EXACT).sessions
         each = [[bid] for bid in range(len(sessions))]
         still = bind(problem, pd.DataFrame({"bids": each, "low": sessions, "high": sessions}))
@@ -110,7 +117,7 @@ def test_what_the_solver_adds_up_is_what_its_sessions_are_worth() -> None:
 
 def test_each_place_more_in_a_pool_is_worth_less() -> None:
     ranked = ranked_of(1, TERRITORIES[:1], kinds=1).assign(gap=40.0, need=60.0, success=0.3)
-    problem = write_problem(ranked, FINISHING, params_of(base(1e7)))
+    problem = problem_of(ranked, params_of(base(1e7)))
     jobs = [float(jobs_of(problem, np.array([sessions])).sum()) for sessions in range(12)]
     gains = np.diff(jobs)
     assert (np.diff(gains) <= 1e-12).all()
@@ -359,7 +366,7 @@ def test_a_decision_that_says_nothing_clear_is_refused_with_its_author(field: st
         ({"rules": [{"name": "a", "kind": "floor", "amount": 1, "envelopes": ["x"]}]}, "envelopes that are not there: x"),
         ({"rules": [{"name": "a", "kind": "floor", "amount": 1}] * 2}, "two rules have the same name"),
         ({"rules": [{"name": "a", "kind": "quota", "amount": 1}]}, "floor"),
-        ({"rules": [{"name": "a", "kind": "floor", "amount": 1, "territories": ["D08"]}]}, "D08: .* like BE4415"),
+        ({"rules": [{"name": "a", "kind": "floor", "amount": 1, "territories": ["08"]}]}, "08: .* like BE4415"),
         ({"rules": [{"name": "a", "kind": "floor", "amount": 1, "action_types": ["langues"]}]}, "langues: "),
         ({"envelopes": [{"name": "a", "amount_eur": 1, "sectors": ["23"]}]}, "23: .* like 230"),
         ({"envelopes": [{"name": "a", "amount_eur": 1, "levels": ["IV"]}]}, "IV: "),
