@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lxml import etree, html
 
 from features import facts
+from features.contracts import ESTIMATE
 from features.vocabulary import ACTION_TYPES, PUBLICS, months_from
 from models.matching import BARRIERS
 from models.seat_costs import STEPS
@@ -108,7 +109,9 @@ def rankings(draw, bassins):
     rows = rows.assign(
         rank=rows.groupby("territory").cumcount() + 1, **estimate(draw, len(rows), 0.1), cost_per_job_eur=9_000.0
     )
-    return rows.assign(reasons=json.dumps([["need_unmet", 0.4], ["cost_low", 0.2]]))
+    rows = rows.assign(emerging=0.25, emerging_rank=rows["rank"])
+    doubts = [["sources_disagree", 0.7], ["few_observations", 0.5], ["effect_doubtful", 0.4], ["self_employment", 0.3]]
+    return rows.assign(reasons=json.dumps([["need_unmet", 0.4], ["cost_low", 0.2]]), caveats=json.dumps(doubts))
 
 
 def effects(draw):
@@ -163,7 +166,7 @@ def published(bassins=5, occupations=6, months=30, size=60):
     sectors = needed[["territory", "period", "value", "low", "high", "need"]].assign(
         sector=needed["occupation"].map(dict(zip(jobs, facts.sectors()["sector"], strict=False))), level="4"
     )
-    outcomes = rankings(draw, ["R44", *towns[:2]]).drop(columns=["rank", "cost_per_job_eur", "reasons"])
+    outcomes = rankings(draw, ["R44", *towns[:2]]).filter(items=["territory", "sector", "action_type", "level", *ESTIMATE])
     return {
         "forecasts": pd.concat([needed, region], ignore_index=True),
         "sector_needs": sectors.assign(supply=2.0, under_way=1.0),
