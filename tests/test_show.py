@@ -23,7 +23,7 @@ from models.seat_costs import STEPS
 from needs.show.figures import count, euros, percent, safe_cell
 from needs.show.messages import LANGUAGES, messages, say, tell
 from needs.show.report import write_report
-from needs.show.sheets import lots_sheet
+from needs.show.sheets import lots_sheet, rankings_sheet, sector_needs_sheet
 from needs.show.summary import gather_rest, needs_by_territory, spending_by, totals_of
 from needs.show.workbook import write_exports
 from needs.store.publish import Run
@@ -373,6 +373,20 @@ def test_years_keep_the_sum_of_their_months(tables, tmp_path):
     bassins = tables["forecasts"].query("territory != 'R44'")
     assert rows["Recruitment need"].sum() == pytest.approx(bassins["need"].sum())
     assert rows["Months forecast"].sum() == len(bassins)
+
+
+def test_the_need_that_training_can_answer_is_its_share_of_the_need_of_each_month(tables):
+    needs = tables["sector_needs"].assign(training_solvable=0.25)
+    rows = sector_needs_sheet(conform("sector_needs", needs), "en").rows
+    assert rows["training_solvable"].to_numpy() == pytest.approx(0.25 * rows["need"].to_numpy())
+
+
+def test_the_ranking_tells_every_caveat_in_words_and_the_rank_among_the_emerging(tables):
+    rows = rankings_sheet(conform("rankings", tables["rankings"]), "en").rows
+    assert rows["caveats"].unique().tolist() == [
+        "sources disagree on the need, few observations, effect in doubt, occupations often exercised in an own business"
+    ]
+    assert (rows["emerging_rank"] == rows["rank"]).all()
 
 
 def test_parquet_holds_every_month(tables, tmp_path):

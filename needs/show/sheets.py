@@ -157,7 +157,8 @@ def forecasts_sheet(forecasts: pd.DataFrame, language: str) -> Sheet:
 def sector_needs_sheet(sector_needs: pd.DataFrame, language: str) -> Sheet:
     """Show needs by sector, the largest gap first. One row per territory, sector, level and year."""
     sums = ["value", "low", "high", "need", "supply", "under_way", "training_solvable"]
-    rows = titled(_by_year(sector_needs, ["territory", "sector", "level"], sums), language)
+    counted = sector_needs.assign(training_solvable=sector_needs["training_solvable"] * sector_needs["need"])
+    rows = titled(_by_year(counted, ["territory", "sector", "level"], sums), language)
     rows = rows.rename(columns={"value": "gap", "low": "gap_low", "high": "gap_high"})
     rows = rows.sort_values(["gap", "territory", "sector", "level", "period"], ascending=[False, True, True, True, True])
     return _longest(Sheet("sector_needs", rows[list(_SECTORS)], notes=(say("notes_year", language),)), language)
