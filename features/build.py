@@ -15,11 +15,12 @@ from features.contracts import GradeLimits
 from features.courses import CourseParams, list_courses
 from features.crosswalks import Crosswalks, build_crosswalks, sector_links
 from features.demand import DemandParams, add_need, estimate_coverage, fill_months, last_full_month
+from features.entrants import add_entrants
 from features.exits import OutcomeParams, Past, follow_exits, link_courses
 from features.leavers import LeaverParams, count_leavers
 from features.novelty import NoveltyParams, count_series, score_novelty
 from features.observation import Observation, ObservationParams, Setting, describe_cells, look_around, observe
-from features.options import list_options
+from features.options import OptionParams, list_options, registered_until
 from features.outcomes import count_outcomes, pool_rates
 from features.params import Section, param
 from features.people import list_people
@@ -29,6 +30,7 @@ from features.publics import PublicParams
 from features.reach import ReachParams, travel_weights
 from features.seats import CELL as UNDER_WAY
 from features.seats import COUNTS, SeatParams, Training, count_under_way, seat_chain
+from features.signs import SignParams
 from features.skill_gaps import place_gaps
 from features.skill_shares import YEAR, SkillShareParams, SkillShares, count_listing, count_steps, follow_shares
 from features.skills import SkillParams, asked_skills, count_skills, listed_skills, named_skills, offered_certifications
@@ -76,6 +78,8 @@ class FeatureParams(Section):
     skills: SkillParams = SkillParams()
     skill_shares: SkillShareParams = SkillShareParams()
     novelty: NoveltyParams = NoveltyParams()
+    signs: SignParams = SignParams()
+    options: OptionParams = OptionParams()
     publics: PublicParams = PublicParams()
     courses: CourseParams = CourseParams()
     grades: GradeParams = GradeParams()
@@ -121,8 +125,8 @@ class Features:
     unmapped: pd.DataFrame
 
 
-def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -> Features:
-    """Build every feature from what was known at ``as_of``; nothing dated after it changes one."""
+def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams, exercise: int = 0) -> Features:
+    """Build every feature from what was known at ``as_of``; nothing later changes one; ``exercise`` 0 is the next year."""
     known = tables.known_at(as_of)
     communes = own_or_shipped(known.territories)
     crosswalks, limits = crosswalks_of(known, as_of), params.grades.limits()
@@ -159,7 +163,7 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams) -
         skills=asked_skills(counts, _named(known, as_of, params.skills), crosswalks, known.skills, params.skills),
         skill_shares=_shares_of_skills(known, setting, counts, params),
         novelty=score_novelty(count_series(counts), params.novelty),
-        options=list_options(known.purchases),
+        options=_options(known, exercise or as_of.year + 1, params),
         people=people,
         courses=courses,
         travel=travel,
@@ -183,6 +187,13 @@ def _unserved(people: pd.DataFrame, courses: pd.DataFrame, setting: Setting, par
 
 def _past(known: Tables, setting: Setting) -> Past:
     return Past(known.trainings, known.employment, known.outcomes, link_courses(setting.crosswalks))
+
+
+def _options(known: Tables, exercise: int, params: FeatureParams) -> pd.DataFrame:
+    """List what can be bought, and who enters it. One row per sector, action_type, exit level."""
+    registered = registered_until(known.certifications, known.registrations)
+    options = list_options(known.purchases, registered, exercise, params.options)
+    return add_entrants(options, known.trainings, params.publics, params.outcomes.pooling, params.privacy.smallest_cell)
 
 
 def _starts(known: Tables, setting: Setting, params: FeatureParams) -> pd.DataFrame:

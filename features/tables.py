@@ -18,7 +18,7 @@ from features.columns import FIRST_YEAR, LAST_YEAR, PLACE, TYPED_TERRITORY, come
 from features.contracts import Column, Contract, Rule, fingerprint
 from features.lazy import ask
 from features.market_tables import INSERTION, MARKET, TENSION
-from features.reference_tables import CERTIFICATIONS, OCCUPATION_SKILLS, SKILLS
+from features.reference_tables import CERTIFICATIONS, OCCUPATION_SKILLS, REGISTRATIONS, SKILLS
 from features.training_tables import EMPLOYMENT, JOBSEEKERS, OUTCOMES, PURCHASES, SESSIONS, TRAININGS
 from features.vocabulary import (
     ACTION_TYPES,
@@ -266,6 +266,7 @@ class Tables:
     territories: pd.DataFrame
     overrides: pd.DataFrame
     certifications: pd.DataFrame
+    registrations: pd.DataFrame
     skills: pd.DataFrame
     occupation_skills: pd.DataFrame
     until: pd.Timestamp = pd.Timestamp.max
@@ -363,6 +364,7 @@ CONTRACTS = (
     TERRITORIES,
     OVERRIDES,
     CERTIFICATIONS,
+    REGISTRATIONS,
     SKILLS,
     OCCUPATION_SKILLS,
 )

@@ -8,6 +8,8 @@ import pandas as pd
 from features.contracts import GradeLimits, write_estimate
 
 KEY = ["territory", "sector", "level", "period"]
+TOLD = ("training_solvable", "training_solvable_low", "training_solvable_high", "disagreement")
+"""What is said of the need of a cell, whatever the month."""
 
 
 def to_sectors(rows: pd.DataFrame, links: pd.DataFrame, measures: list[str]) -> pd.DataFrame:
@@ -57,7 +59,7 @@ def _estimate_gap(frame: pd.DataFrame, limits: GradeLimits) -> pd.DataFrame:
 
 
 def yearly_gap(needs: pd.DataFrame) -> pd.DataFrame:
-    """Add up the months served. One row per territory, sector, level: gap, gap_low, gap_high, need.
+    """Add up the months served. One row per territory, sector, level: gap, gap_low, gap_high, need, and ``TOLD`` as it was.
 
     Half-widths of months add in quadrature, as independent errors do.
     """
@@ -65,4 +67,6 @@ def yearly_gap(needs: pd.DataFrame) -> pd.DataFrame:
     widths = needs.assign(below=(needs["value"] - needs["low"]) ** 2, above=(needs["high"] - needs["value"]) ** 2)
     sums = widths.groupby(cells, as_index=False)[["value", "need", "below", "above"]].sum().rename(columns={"value": "gap"})
     bounds = {"gap_low": sums["gap"] - np.sqrt(sums["below"]), "gap_high": sums["gap"] + np.sqrt(sums["above"])}
-    return sums.assign(**bounds).drop(columns=["below", "above"])
+    told = needs.groupby(cells, as_index=False)[list(TOLD)].first()
+    yearly = sums.assign(**bounds).drop(columns=["below", "above"])
+    return yearly.merge(told, on=cells, how="left", validate="one_to_one")

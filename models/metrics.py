@@ -187,6 +187,23 @@ def rank_correlation(actual: Column, told: Column) -> float:
     return float(ranks[0].corr(ranks[1]))
 
 
+def ndcg(scores: Column, gains: Column, k: int) -> float:
+    """Gain of the first ``k`` as ranked ÷ that of the best order: Σ gain ÷ log₂(place + 1), each sum over k places.
+
+    1 when none that brings more stands behind one that brings less. ``scores`` rank, the highest first (ties: as they stand);
+    a gain below nothing counts as nothing. Undefined (NaN) where there is nothing to gain. Where most gains are alike, any
+    order scores high: read it beside that of a random one.
+
+    >>> ndcg(pd.Series([1.0, 3.0, 2.0]), pd.Series([0.0, 2.0, 2.0]), 2)
+    1.0
+    """
+    told, true, _ = _rows(scores, gains, weight=None)
+    gain = np.maximum(true, 0.0)
+    first, best = gain[np.argsort(-told, kind="stable")][:k], np.sort(gain)[::-1][:k]
+    discount = 1.0 / np.log2(np.arange(len(best)) + 2.0)
+    return _ratio(_sum(discount, first), _sum(discount, best))
+
+
 def standardised_gap(ours: Numbers, others: Numbers, spread: Numbers) -> float:
     """Mean over traits of |mean of some people − mean of others|, in standard deviations of all (``spread``).
 

@@ -5,20 +5,21 @@ Worth says what a place brings; it knows nothing of envelopes, which belong to :
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
 from features.contracts import GradeLimits, write_estimate
 from features.params import Section, param
+from features.signs import SECTOR, SIGNS
 from features.vocabulary import CREATING, PREPARING, QUALIFYING, REGION
+from models.reasons import CaveatParams, tell_caveats, tell_reasons
 
 OPTION = ["sector", "action_type", "level"]
 KEY = ["territory", *OPTION]
 GENERAL = (*PREPARING, CREATING)
+ENDS = ("", "_low", "_high")
 
 
 class RankingParams(Section):
@@ -34,6 +35,14 @@ class RankingParams(Section):
         ge=1,
         le=1000,
     )
+    emerging_share: float = param(
+        0.1,
+        "an option has an emerging rank when this much of its need is asked in occupations that emerge",
+        unit="share",
+        ge=0.01,
+        le=1,
+    )
+    caveats: CaveatParams = CaveatParams()
 
 
 def absorption(gap: pd.Series[float], need: pd.Series[float], finishers: pd.Series[float] | float = 0.0) -> pd.Series[float]:
@@ -49,7 +58,8 @@ def absorption(gap: pd.Series[float], need: pd.Series[float], finishers: pd.Seri
 class Known:
     """What the ranking sets against the gaps: the options, the people below level 4, what courses add, the chain of a seat.
 
-    ``outcomes`` are rates after exit: they stand for effects where none could be estimated at all.
+    ``outcomes`` are rates after exit: they stand for effects where none could be estimated at all. ``bought`` says what was
+    ever bought in which territory, ``signs`` what stands beside the need of its sectors.
     """
 
     options: pd.DataFrame
@@ -57,17 +67,23 @@ class Known:
     outcomes: pd.DataFrame
     effects: pd.DataFrame
     chain: pd.DataFrame
+    bought: pd.DataFrame
+    signs: pd.DataFrame
 
 
 def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits: GradeLimits) -> pd.DataFrame:
     """Rank in each territory what can be bought. One row per territory, sector, action_type, level.
 
-    worth of a place = fill × effect of an entry on durable work × share of recruitments still open. A type that prepares
-    others is worth its effect on entering a qualifying course × what such a course is worth there; business creation, its
-    effect on own businesses. ``rank`` 1 is the lowest cost per job; an option worth nothing comes last and has no cost.
-    The grade is no better than that of the effect.
+    worth of a place = success × share of recruitments still open,
+
+    success = fill × effect of an entry on durable work × share that training can answer × (1 − risk that nobody bids).
+
+    An effect is that of entries: it counts those who never finish. A type that prepares others is worth its effect on entering
+    a qualifying course × what such a course is worth there; business creation, its effect on own businesses. ``rank`` 1 is the
+    lowest cost per job; an option worth nothing comes last and has no cost. ``emerging_rank`` is the same order among options
+    for what emerges. The grade is no better than that of the effect.
     """
-    aimed = _with_aims(_open_shares(gaps, known))
+    aimed = _with_aims(_beside_signs(_open_shares(gaps, known), known))
     effects = _effects_on_aims(known.effects, params)
     told = (effects["outcome"] == "durable").any()
     rows = _with_next_step(_with_effects(aimed, effects) if told else _with_rates(aimed, known.outcomes, params))
@@ -83,14 +99,22 @@ def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits
     )
     worse = estimates["doubts"] > estimates["grade"]
     estimates = estimates.assign(grade=estimates["grade"].mask(worse & estimates["grade"].notna(), estimates["doubts"]))
+    ranked = _in_order(estimates, params)
+    caveats = tell_caveats(_with_refusals(ranked, known.effects, params), params.caveats)
+    return ranked.assign(reasons=tell_reasons(ranked), caveats=caveats).sort_values(KEY, ignore_index=True)
+
+
+def _in_order(estimates: pd.DataFrame, params: RankingParams) -> pd.DataFrame:
+    """Give the cost of a job and the ranks. Same rows, in the order of the ranks of each territory."""
     cost = estimates["place_eur"] / estimates["value"].where(estimates["value"] > 0)
     ranked = estimates.assign(cost_per_job_eur=cost).sort_values(["territory", "cost_per_job_eur", *OPTION], na_position="last")
-    ranked = ranked.assign(rank=ranked.groupby("territory").cumcount() + 1)
-    return ranked.assign(reasons=_reasons(ranked)).sort_values(KEY, ignore_index=True)
+    emerges = ranked["emerging"] >= params.emerging_share
+    among = emerges.astype("Int64").groupby(ranked["territory"]).cumsum().where(emerges)
+    return ranked.assign(rank=ranked.groupby("territory").cumcount() + 1, emerging_rank=among)
 
 
 def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
-    """Say which share of the need each option finds open. One row per territory, option."""
+    """Say which share of the need each option finds open, and which training can answer. One row per territory, option."""
     territories = pd.DataFrame({"territory": sorted(set(gaps["territory"]) | set(known.eligible["territory"]))}, dtype="str")
     rows = territories.merge(known.options, how="cross")
     rows = rows.merge(gaps, on=["territory", "sector", "level"], how="left", validate="many_to_one")
@@ -100,7 +124,24 @@ def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
     bounds = ("gap", "gap_low", "gap_high")
     filled = {name: rows[name].fillna(0.0).mask(general, people) for name in ("need", *bounds)}
     opened = {name.replace("gap", "open"): absorption(filled[name], filled["need"]) for name in bounds}
-    return rows.assign(**filled, **opened, fill=float(known.chain["fill"].iloc[0]))
+    # What nobody published a cause of is taken to be answered by training, as the need itself is.
+    answered = {f"solvable{end}": rows[f"training_solvable{end}"].mask(general).fillna(1.0) for end in ENDS}
+    return rows.assign(
+        **filled, **opened, **answered, disagreement=rows["disagreement"].mask(general), fill=float(known.chain["fill"].iloc[0])
+    )
+
+
+def _beside_signs(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
+    """Say what stands beside the need of each option, and what was never bought there. Same rows.
+
+    A type without a sector of its own has no signs.
+    """
+    seen = known.bought.assign(never_bought=False)
+    told = rows.merge(seen, on=KEY, how="left", validate="one_to_one")
+    told = told.merge(known.signs, on=SECTOR, how="left", validate="many_to_one")
+    general = told["action_type"].isin(GENERAL)
+    signs = {name: told[name].fillna(0.0).mask(general, 0.0) for name in SIGNS}
+    return told.assign(**signs, never_bought=told["never_bought"].isna())
 
 
 def _with_aims(rows: pd.DataFrame) -> pd.DataFrame:
@@ -152,23 +193,34 @@ def _borrowed_bounds(rates: pd.Series[float], people: float) -> dict[str, pd.Ser
     return {f"rate_{end}": pd.Series(beta.ppf(q, alpha, omega), index=rates.index) for end, q in (("low", 0.1), ("high", 0.9))}
 
 
+def _with_refusals(rows: pd.DataFrame, effects: pd.DataFrame, params: RankingParams) -> pd.DataFrame:
+    """Mark the options whose own effect was refused, too few people being alike. Same rows, with ``refused``."""
+    key = ["sector", "action_type", "outcome"]
+    asked = effects[(effects["group"] == "all") & (effects["horizon_months"] == params.horizon_months)]
+    refused = asked.loc[asked["value"].isna(), key].assign(refused=True)
+    told = rows.merge(refused, on=key, how="left", validate="many_to_one").set_axis(rows.index)
+    return told.assign(refused=told["refused"].notna())
+
+
 def _with_next_step(rows: pd.DataFrame) -> pd.DataFrame:
-    """Say what an entry leads to, with its bounds: ``success`` = fill × rate × what follows. Same rows.
+    """Say what a place leads to, with its bounds: ``success`` = fill × rate × solvable × (1 − risk) × what follows. Same rows.
 
     What follows a type that prepares others is the mean worth of the territory's qualifying options, in their usual mix; those
     that would hold people back are not taken.
     """
     prepares = rows["action_type"].isin(PREPARING)
+    held = rows["fill"] * (1.0 - rows["risk"])
     qualifying = rows[rows["action_type"].isin(QUALIFYING)]
     follows = {}
-    for end in ("", "_low", "_high"):
-        worth = (qualifying["fill"] * qualifying[f"rate{end}"] * qualifying[f"open{end}"]).fillna(0.0).clip(lower=0.0)
+    for end in ENDS:
+        reached = held * rows[f"rate{end}"] * rows[f"solvable{end}"] * rows[f"open{end}"]
+        worth = reached.loc[qualifying.index].fillna(0.0).clip(lower=0.0)
         bought = (worth * qualifying["busiest"]).groupby(qualifying["territory"]).sum()
         usual = bought / qualifying.groupby("territory")["busiest"].sum()
-        follows[end] = rows["territory"].map(usual).astype("float64").fillna(0.0).where(prepares, 1.0)
+        follows[end] = rows[f"solvable{end}"] * rows["territory"].map(usual).astype("float64").fillna(0.0).where(prepares, 1.0)
     low, high = _times(rows["rate_low"], rows["rate_high"], follows["_low"], follows["_high"])
     bounds = {"success": rows["rate"] * follows[""], "success_low": low, "success_high": high}
-    return rows.assign(**{name: rows["fill"] * success for name, success in bounds.items()})
+    return rows.assign(**{name: held * success for name, success in bounds.items()})
 
 
 def _times(
@@ -176,38 +228,3 @@ def _times(
 ) -> tuple[pd.Series[float], pd.Series[float]]:
     """Bound a product of what may lie below zero and what may not."""
     return (low * least).where(low >= 0, low * most), (high * most).where(high >= 0, high * least)
-
-
-def _reasons(ranked: pd.DataFrame) -> pd.Series[str]:
-    """Say why an option ranks where it does: what sets it apart from the median option of its territory, heaviest first."""
-    forces = {
-        "need": _apart(ranked, ranked["open"]),
-        "placement": _apart(ranked, ranked["rate"]),
-        "cost": _apart(ranked, ranked["place_eur"]),
-    }
-    words = {
-        "need": ("need_unmet", "need_covered"),
-        "placement": ("placement_high", "placement_low"),
-        "cost": ("cost_high", "cost_low"),
-    }
-    table = zip(*forces.values(), strict=True)
-    few = (ranked["grade"] == "D").to_numpy()
-    return pd.Series(
-        [_tell(dict(zip(forces, row, strict=True)), words, few=bool(flag)) for row, flag in zip(table, few, strict=True)],
-        index=ranked.index,
-        dtype="str",
-    )
-
-
-def _apart(ranked: pd.DataFrame, values: pd.Series[float]) -> pd.Series[float]:
-    """Measure how far a value stands from its territory's median, as a log ratio floored at a hundredth."""
-    floored = values.fillna(0.0).clip(lower=0.01)
-    ratio = floored / floored.groupby(ranked["territory"]).transform("median")
-    return pd.Series(np.log(ratio.to_numpy()), index=ranked.index)
-
-
-def _tell(forces: dict[str, float], words: dict[str, tuple[str, str]], *, few: bool) -> str:
-    """Write the reasons of one option as codes with weights, the heaviest first, three at most."""
-    told = [(words[name][0 if force > 0 else 1], round(abs(force), 3)) for name, force in forces.items() if abs(force) >= 0.05]
-    told += [("few_observations", 0.05)] if few else []
-    return json.dumps(sorted(told, key=lambda reason: (-reason[1], reason[0]))[:3])

@@ -10,13 +10,15 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from features.build import GradeParams
+from features.signs import SECTOR, SIGNS
 from models.action_scores import ActionParams, explain, score_actions
 from models.doubly_robust import ComparisonParams
 from models.effects import Effects, no_effects
 from models.feedback import score_courses
+from models.gap import TOLD
 from models.personal import PersonalParams, audit, learn_personal, personal_gains
 from models.policy import PolicyParams, judge_policies, place_costs
-from models.ranking import Known, RankingParams, rank_options
+from models.ranking import KEY, Known, RankingParams, rank_options
 from models.seat_costs import STEPS, follow_seats
 
 LIMITS = GradeParams().limits()
@@ -282,13 +284,15 @@ def test_rules_are_told_by_nothing_that_scores_may_not_see():
 
 def ranked(effects: pd.DataFrame, durable: float = 0.5) -> pd.DataFrame:
     gaps = pd.DataFrame({"territory": "BE4441", "sector": ["230", "312"], "level": "4", "gap": 50.0, "need": 100.0})
-    gaps = gaps.assign(gap_low=40.0, gap_high=60.0)
+    gaps = gaps.assign(gap_low=40.0, gap_high=60.0, **dict.fromkeys(TOLD, np.nan))
     bought = pd.DataFrame(
         {"sector": ["230", "312"], "action_type": "certification", "level": "4", "place_eur": 3000.0, "busiest": 5.0}
-    )
+    ).assign(risk=0.0)
     raw = rates(durable=durable).assign(low=0.4, high=0.6, n=100.0, borrowed=0.0)
     eligible = pd.DataFrame({"territory": ["BE4441"], "people": [100]})
-    known = Known(bought, eligible, pd.concat([raw, raw.assign(sector="312")]), effects, CHAIN)
+    nowhere = pd.DataFrame({name: pd.Series(dtype="str") for name in KEY})
+    signs = gaps[SECTOR].assign(**dict.fromkeys(SIGNS, 0.0))
+    known = Known(bought, eligible, pd.concat([raw, raw.assign(sector="312")]), effects, CHAIN, nowhere, signs)
     return rank_options(gaps, known, RankingParams(), LIMITS).set_index("sector")
 
 

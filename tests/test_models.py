@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from features.build import GradeParams
+from features.signs import SECTOR, SIGNS
 from features.vocabulary import PUBLICS, months_from
 from models.backtest import backtest
 from models.effects import no_effects
 from models.envelopes import Envelope, PurchaseParams
 from models.forecast import LastValue, SeasonalNaive
-from models.gap import sector_needs, to_sectors
+from models.gap import TOLD, sector_needs, to_sectors
 from models.matching import MatchingParams, find_candidates, session_loads, share_seats
 from models.metrics import interval_coverage, wape
 from models.purchase import plan_purchase
-from models.ranking import Known, RankingParams, absorption, rank_options
+from models.ranking import KEY, Known, RankingParams, absorption, rank_options
 
 LIMITS = GradeParams().limits()
 AS_OF = pd.Timestamp("2026-03-31")
@@ -135,6 +136,9 @@ def test_the_gap_is_need_less_supply_less_what_is_under_way() -> None:
 
 # --- ranking and plan ---
 
+NOWHERE = pd.DataFrame({name: pd.Series(dtype="str") for name in KEY})
+NO_SIGNS = pd.DataFrame({name: pd.Series(dtype="str") for name in SECTOR}).assign(**dict.fromkeys(SIGNS, 0.0))
+
 
 def _options(count: int = 3, busiest: float = 1000.0) -> pd.DataFrame:
     sectors = ["230", "312", "344"][:count]
@@ -160,7 +164,7 @@ def _options(count: int = 3, busiest: float = 1000.0) -> pd.DataFrame:
 @cache
 def _ranked(gap: tuple[float, ...] = (60.0, 40.0, 30.0), busiest: float = 1000.0) -> pd.DataFrame:
     gaps = pd.DataFrame({"territory": "BE4441", "sector": ["230", "312", "344"], "level": "3", "gap": list(gap)})
-    gaps = gaps.assign(gap_low=gaps["gap"] - 10, gap_high=gaps["gap"] + 10, need=100.0)
+    gaps = gaps.assign(gap_low=gaps["gap"] - 10, gap_high=gaps["gap"] + 10, need=100.0, **dict.fromkeys(TOLD, np.nan))
     rates = pd.DataFrame(
         {
             "territory": "BE4441", "sector": ["230", "312", "344"], "action_type": "certification", "level": "3",
@@ -169,7 +173,8 @@ def _ranked(gap: tuple[float, ...] = (60.0, 40.0, 30.0), busiest: float = 1000.0
         }
     )  # fmt: skip
     people = pd.DataFrame({"territory": ["BE4441"], "people": [500]})
-    return rank_options(gaps, Known(_options(busiest=busiest), people, rates, no_effects(), CHAIN), RankingParams(), LIMITS)
+    known = Known(_options(busiest=busiest), people, rates, no_effects(), CHAIN, NOWHERE, NO_SIGNS)
+    return rank_options(gaps, known, RankingParams(), LIMITS)
 
 
 def _plan(amount: float, gap: Iterable[float] = (60.0, 40.0, 30.0)) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -178,10 +183,10 @@ def _plan(amount: float, gap: Iterable[float] = (60.0, 40.0, 30.0)) -> tuple[pd.
     return plan.lots, plan.rejected
 
 
-def test_worth_is_fill_times_rate_times_what_is_still_open() -> None:
+def test_worth_is_fill_times_rate_times_what_is_still_open_where_somebody_bids() -> None:
     told = _ranked().set_index("sector")
-    assert told.loc["230", "value"] == pytest.approx(0.8 * 0.5 * 0.6)
-    assert told.loc["230", "cost_per_job_eur"] == pytest.approx(3000 / (0.8 * 0.5 * 0.6))
+    assert told.loc["230", "value"] == pytest.approx(0.9 * 0.8 * 0.5 * 0.6)
+    assert told.loc["230", "cost_per_job_eur"] == pytest.approx(3000 / (0.9 * 0.8 * 0.5 * 0.6))
     assert told.sort_values("cost_per_job_eur")["rank"].tolist() == [1, 2, 3]
     reasons = json.loads(told.loc["344", "reasons"])
     assert reasons[0][0] == "need_covered"

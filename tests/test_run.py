@@ -25,7 +25,7 @@ from features.build import Features, build_features
 from features.courses import list_courses
 from features.demand import fill_months, observe_offers
 from features.lazy import lazy
-from features.options import list_options
+from features.options import OptionParams, list_options, registered_until
 from features.sources.offers import date_versions
 from features.supply import available_people
 from features.tables import CONTRACT, Tables
@@ -34,7 +34,7 @@ from models.action_scores import ActionParams
 from models.gap import yearly_gap
 from models.policy import PolicyParams
 from models.policy_tree import TreeParams
-from models.ranking import Known, rank_options
+from models.ranking import rank_options
 from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.added import judge_rules
@@ -42,7 +42,7 @@ from needs.run.door import Door
 from needs.run.forecasts import forecast_levels
 from needs.run.gates import GateRefusal, hold_gates
 from needs.run.nightly import run_nightly
-from needs.run.pipeline import Inputs, compute, gather
+from needs.run.pipeline import Inputs, compute, gather, what_is_known
 from needs.show.sheets import policies_sheet
 from needs.store.publish import list_runs, open_database
 from needs.store.schema import TABLES, conform
@@ -148,14 +148,15 @@ def test_the_ranking_of_a_territory_rests_on_it_alone(
     inputs: Inputs, built: Features, published: dict[str, pd.DataFrame]
 ) -> None:
     gaps = yearly_gap(published["sector_needs"])
+    whole = what_is_known(built, published["effects"], published["forecasts"], inputs)
     limits = inputs.params.features.grades.limits()
     for territory, expected in published["rankings"].groupby("territory"):
-        known = Known(
-            built.options,
-            built.eligible[built.eligible["territory"] == territory],
-            built.outcomes[built.outcomes["territory"].isin([territory, "R44"])],
-            published["effects"],
-            built.chain,
+        known = replace(
+            whole,
+            eligible=whole.eligible[whole.eligible["territory"] == territory],
+            outcomes=whole.outcomes[whole.outcomes["territory"].isin([territory, "R44"])],
+            bought=whole.bought[whole.bought["territory"] == territory],
+            signs=whole.signs[whole.signs["territory"] == territory],
         )
         told = rank_options(gaps[gaps["territory"] == territory], known, inputs.params.ranking, limits)
         assert_frame_equal(told[expected.columns], expected.reset_index(drop=True))
@@ -398,9 +399,12 @@ def test_an_unsuccessful_lot_is_known_when_its_year_ends_and_sets_no_price(input
     pd.concat([frame, lost]).to_csv(path, sep=";", index=False)
     purchases = gathered(home, ["purchases"]).tables.purchases
     assert purchases.set_index("lot").loc["LOST", "known_from"] == pd.Timestamp("2024-12-31")
-    dear = list_options(purchases).merge(list_options(inputs.tables.purchases), on=["sector", "action_type", "level"])
+    registered = registered_until(inputs.tables.certifications, inputs.tables.registrations)
+    before, after = (list_options(rows, registered, 2027, OptionParams()) for rows in (inputs.tables.purchases, purchases))
+    dear = after.merge(before, on=["sector", "action_type", "level"], validate="one_to_one")
     assert np.allclose(dear["place_eur_x"], dear["place_eur_y"])
-    assert (dear["risk_x"] > dear["risk_y"]).sum() == 1
+    risen = (dear["risk_x"] - dear["risk_y"]).sort_values(ascending=False)
+    assert risen.iloc[0] > 5 * risen.iloc[1] > 0, "its own option has more risk, and all others hardly any more"
 
 
 def test_what_had_not_happened_yet_is_not_seen(inputs: Inputs) -> None:

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from lxml import etree, html
 
 from features import facts
+from features.contracts import ESTIMATE
 from features.vocabulary import ACTION_TYPES, PUBLICS, months_from
 from models.matching import BARRIERS
 from models.seat_costs import STEPS
 from needs.show.figures import count, euros, percent, safe_cell
 from needs.show.messages import LANGUAGES, messages, say, tell
 from needs.show.report import write_report
-from needs.show.sheets import lots_sheet
+from needs.show.sheets import lots_sheet, rankings_sheet, sector_needs_sheet
 from needs.show.summary import gather_rest, needs_by_territory, spending_by, totals_of
 from needs.show.workbook import write_exports
 from needs.store.publish import Run
@@ -108,7 +109,9 @@ def rankings(draw, bassins):
     rows = rows.assign(
         rank=rows.groupby("territory").cumcount() + 1, **estimate(draw, len(rows), 0.1), cost_per_job_eur=9_000.0
     )
-    return rows.assign(reasons=json.dumps([["need_unmet", 0.4], ["cost_low", 0.2]]))
+    rows = rows.assign(emerging=0.25, emerging_rank=rows["rank"])
+    doubts = [["sources_disagree", 0.7], ["few_observations", 0.5], ["effect_doubtful", 0.4], ["self_employment", 0.3]]
+    return rows.assign(reasons=json.dumps([["need_unmet", 0.4], ["cost_low", 0.2]]), caveats=json.dumps(doubts))
 
 
 def effects(draw):
@@ -163,7 +166,7 @@ def published(bassins=5, occupations=6, months=30, size=60):
     sectors = needed[["territory", "period", "value", "low", "high", "need"]].assign(
         sector=needed["occupation"].map(dict(zip(jobs, facts.sectors()["sector"], strict=False))), level="4"
     )
-    outcomes = rankings(draw, ["R44", *towns[:2]]).drop(columns=["rank", "cost_per_job_eur", "reasons"])
+    outcomes = rankings(draw, ["R44", *towns[:2]]).filter(items=["territory", "sector", "action_type", "level", *ESTIMATE])
     return {
         "forecasts": pd.concat([needed, region], ignore_index=True),
         "sector_needs": sectors.assign(supply=2.0, under_way=1.0),
@@ -370,6 +373,20 @@ def test_years_keep_the_sum_of_their_months(tables, tmp_path):
     bassins = tables["forecasts"].query("territory != 'R44'")
     assert rows["Recruitment need"].sum() == pytest.approx(bassins["need"].sum())
     assert rows["Months forecast"].sum() == len(bassins)
+
+
+def test_the_need_that_training_can_answer_is_its_share_of_the_need_of_each_month(tables):
+    needs = tables["sector_needs"].assign(training_solvable=0.25)
+    rows = sector_needs_sheet(conform("sector_needs", needs), "en").rows
+    assert rows["training_solvable"].to_numpy() == pytest.approx(0.25 * rows["need"].to_numpy())
+
+
+def test_the_ranking_tells_every_caveat_in_words_and_the_rank_among_the_emerging(tables):
+    rows = rankings_sheet(conform("rankings", tables["rankings"]), "en").rows
+    assert rows["caveats"].unique().tolist() == [
+        "sources disagree on the need, few observations, effect in doubt, occupations often exercised in an own business"
+    ]
+    assert (rows["emerging_rank"] == rows["rank"]).all()
 
 
 def test_parquet_holds_every_month(tables, tmp_path):

@@ -16,7 +16,10 @@ from features.crosswalks import sector_links
 from features.decisions import read_decisions
 from features.demand import last_full_month
 from features.disagreement import sector_disagreement
+from features.options import list_bought
 from features.outcomes import publishable
+from features.places import own_or_shipped
+from features.signs import note_signs, sector_signs
 from features.tables import Tables
 from features.tension import sector_solvable
 from features.vocabulary import InputError, months_to
@@ -83,7 +86,7 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
     """Compute every published table. Each frame's row is said in the function that makes it."""
     params, limits = inputs.params, inputs.params.features.grades.limits()
     with step("features") as rows:
-        features = build_features(inputs.tables, inputs.as_of, params.features)
+        features = build_features(inputs.tables, inputs.as_of, params.features, inputs.exercise)
         links = sector_links(features.crosswalks)
         rows |= {"offer versions in": inputs.tables.count("offers"), "months of series": len(features.panel)}
     with step("forecasts") as rows:
@@ -106,7 +109,7 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         told = tell_skills(forecasts, features, params.skills, limits)
         rows |= {"rows": len(told.needs), **count_mass(told.mass)}
     with step("ranking") as rows:
-        known = Known(features.options, features.eligible, features.outcomes, effects.table, features.chain)
+        known = what_is_known(features, effects.table, forecasts, inputs)
         ranked = rank_options(yearly_gap(needs), known, params.ranking, limits)
         rows |= {"options in": len(features.options), "rows": len(ranked)}
     with step("plan") as rows:
@@ -149,6 +152,21 @@ def needs_of_bassins(forecasts: pd.DataFrame, features: Features, links: pd.Data
     under_way = features.under_way.groupby(keys, as_index=False)[["under_way"]].sum()
     needs = sector_needs(served, links, supply, under_way, inputs.params.features.grades.limits())
     return add_causes(needs, features, links)
+
+
+def what_is_known(features: Features, effects: pd.DataFrame, forecasts: pd.DataFrame, inputs: Inputs) -> Known:
+    """Bring together what the ranking sets against the gaps."""
+    known, links = inputs.tables, sector_links(features.crosswalks)
+    signs = note_signs(features.cells, features.novelty, known.employment, inputs.params.features.signs)
+    return Known(
+        options=features.options,
+        eligible=features.eligible,
+        outcomes=features.outcomes,
+        effects=effects,
+        chain=features.chain,
+        bought=list_bought(known.purchases, own_or_shipped(known.territories)),
+        signs=sector_signs(_served(forecasts, inputs), signs, links),
+    )
 
 
 def _served(forecasts: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:

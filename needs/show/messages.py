@@ -63,8 +63,8 @@ _WRITTEN: Mapping[str, Callable[[float, str], str]] = {
 }
 
 
-def tell(reasons: str, language: str) -> str:
-    """Tell reasons in words, the weightiest first, three at most; a single code is told as it is.
+def tell(reasons: str, language: str, *, most: int = _REASONS_TOLD) -> str:
+    """Tell reasons in words, the weightiest first, so many at most; a single code is told as it is.
 
     >>> tell('[["cost_low", 0.2], ["need_unmet", 0.5]]', "fr")
     'besoin non couvert, coût modéré'
@@ -74,5 +74,5 @@ def tell(reasons: str, language: str) -> str:
     if not reasons:
         return ""
     weighted = json.loads(reasons) if reasons.startswith("[") else [(reasons, 1.0)]
-    weightiest = sorted(weighted, key=lambda reason: -abs(reason[1]))[:_REASONS_TOLD]
+    weightiest = sorted(weighted, key=lambda reason: -abs(reason[1]))[:most]
     return ", ".join(say(code, language) for code, _ in weightiest)

@@ -31,7 +31,7 @@ _PLAN = (
 )
 _RANKING = (
     *("territory", "territory_title", "rank", "sector", "sector_title", "sector_group", "action_type_title", "level", "worth"),
-    *(*_INTERVAL, "cost_per_job_eur", "stability", "disagreement", "reasons"),
+    *(*_INTERVAL, "cost_per_job_eur", "stability", "disagreement", "emerging", "emerging_rank", "reasons", "caveats"),
 )
 _OCCUPATIONS = (
     *("territory", "territory_title", "occupation", "occupation_title", "period", "months"),
@@ -59,6 +59,7 @@ _POLICIES = (
     *("policy_title", "trained", "brought", "low", "high", "cost_jobs", "net", "net_low", "net_high"),
     *("gain", "gain_low", "gain_high", "n", "rule"),
 )
+_REASONS_TOLD, _CAVEATS_TOLD = 3, 9
 _SKILLS_TOLD = 6  # of a lot: more would hide its line
 _MARKS = {1: "skill_named", 0: "skill_not_named", None: "skill_unknown"}
 _PRINTED = {"lots": 18, "rejected_lots": 20}
@@ -135,8 +136,13 @@ def by_cost_per_job(lots: pd.DataFrame) -> pd.DataFrame:
 def rankings_sheet(rankings: pd.DataFrame, language: str) -> Sheet:
     """Show the ranking of each territory. One row per territory, sector, type of action and level."""
     rows = titled(rankings.sort_values(["territory", "rank"], kind="stable", ignore_index=True), language)
-    rows = rows.assign(reasons=_told(rows["reasons"], language), grade=_graded(rows["grade"], language))
-    return _longest(Sheet("rankings", rows.rename(columns={"value": "worth"})[list(_RANKING)]), language)
+    rows = rows.assign(
+        reasons=_told(rows["reasons"], language),
+        caveats=_told(rows["caveats"], language, most=_CAVEATS_TOLD),
+        grade=_graded(rows["grade"], language),
+    ).rename(columns={"value": "worth"})
+    notes = tuple(say(f"notes_{part}", language) for part in ("caveats", "emerging"))
+    return _longest(Sheet("rankings", rows[list(_RANKING)], notes=notes), language)
 
 
 def forecasts_sheet(forecasts: pd.DataFrame, language: str) -> Sheet:
@@ -151,7 +157,8 @@ def forecasts_sheet(forecasts: pd.DataFrame, language: str) -> Sheet:
 def sector_needs_sheet(sector_needs: pd.DataFrame, language: str) -> Sheet:
     """Show needs by sector, the largest gap first. One row per territory, sector, level and year."""
     sums = ["value", "low", "high", "need", "supply", "under_way", "training_solvable"]
-    rows = titled(_by_year(sector_needs, ["territory", "sector", "level"], sums), language)
+    counted = sector_needs.assign(training_solvable=sector_needs["training_solvable"] * sector_needs["need"])
+    rows = titled(_by_year(counted, ["territory", "sector", "level"], sums), language)
     rows = rows.rename(columns={"value": "gap", "low": "gap_low", "high": "gap_high"})
     rows = rows.sort_values(["gap", "territory", "sector", "level", "period"], ascending=[False, True, True, True, True])
     return _longest(Sheet("sector_needs", rows[list(_SECTORS)], notes=(say("notes_year", language),)), language)
@@ -279,8 +286,8 @@ def _euros(cents: pd.Series[int]) -> pd.Series[float]:
     return cents.astype("float64") / 100
 
 
-def _told(reasons: pd.Series[str], language: str) -> pd.Series[str]:
-    told = {text: tell(text, language) for text in reasons.dropna().unique()}
+def _told(reasons: pd.Series[str], language: str, *, most: int = _REASONS_TOLD) -> pd.Series[str]:
+    told = {text: tell(text, language, most=most) for text in reasons.dropna().unique()}
     return reasons.map(told).fillna("").astype("str")
 
 

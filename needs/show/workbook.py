@@ -35,7 +35,7 @@ _NUMBERS = {
 }
 _KINDS = {
     **dict.fromkeys(("places", "places_max", "sessions", "group_min", "group_max", "hours", "n", "rank", "months"), "count"),
-    "horizon_months": "count",
+    **dict.fromkeys(("horizon_months", "emerging_rank"), "count"),
     **dict.fromkeys(
         ("jobs", "jobs_low", "jobs_high", "expected_entries", "positions", "seasonal", "need", "need_low"), "tenth"
     ),
@@ -43,6 +43,7 @@ _KINDS = {
     **dict.fromkeys(("cost_eur", "cost_per_place_eur", "allowance_eur", "cost_per_job_eur", "tipping_point"), "euros"),
     **dict.fromkeys(("worth", "marginal_worth", "low", "high"), "thousandth"),
     **dict.fromkeys(("borrowed", "stability", "infructueux_risk", "disagreement", "rate", "raw_rate", "overlap"), "share"),
+    "emerging": "share",
     **dict.fromkeys(
         ("added", "brought", "applicants", "applicants_low", "applicants_high", "bound_low", "bound_high"), "thousandth"
     ),
@@ -62,7 +63,7 @@ _LINE_POINTS = 15
 _WIDTH = 30
 _WIDTHS = {
     "message": 100,
-    **dict.fromkeys(("certification_title", "occupation_title", "reasons"), 44),
+    **dict.fromkeys(("certification_title", "occupation_title", "reasons", "caveats"), 44),
     **dict.fromkeys(("formacode_title", "sector_title"), 38),
     "skills": 60,
 }

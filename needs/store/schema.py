@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Float, For
 from features.contracts import ESTIMATE
 from models.seat_costs import STEPS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 METADATA = MetaData()
 
 _Type = type[Text] | type[Float[float]] | type[Integer] | type[BigInteger]
@@ -107,8 +107,9 @@ _PUBLISHED: dict[str, tuple[_Types, _Types]] = {
         {
             **_counts("rank"),
             **_ESTIMATE,
-            **_numbers("cost_per_job_eur", "stability", "disagreement"),
-            **_texts("reasons"),
+            **_numbers("cost_per_job_eur", "stability", "disagreement", "emerging"),
+            **_counts("emerging_rank"),
+            **_texts("reasons", "caveats"),
         },
     ),
     "lots": (_texts("lot_id"), _LOT),
