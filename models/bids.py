@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array, vstack
 
+from models.absorption import absorbed, spread_of
 from models.buying import Numbers, Problem, Whole, feasible
 from models.envelopes import Grounds, PurchaseParams, Rule
 from models.ranking import GENERAL, OPTION
 from models.rules import place_limits, rule_row, spell_out
 
+_HALF = 0.5
 _BOTTOMLESS = 10**15  # cents
+_ALL_BUT = 3.0  # standard deviations beyond a gap at which nothing is open any more
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,12 @@ def write_problem(ranked: pd.DataFrame, finishing: float, params: PurchaseParams
     """
     cells = _cells(ranked, params, grounds)
     option, places = cells["option"].to_numpy(dtype="int64"), cells["group"].to_numpy(dtype="int64")
-    pools, gap, need = _pools(ranked)
-    pool = pools[option]
-    step_pool, width, share = _steps(pool, gap, need, places, finishing=finishing, most=params.search.steps)
+    pool, step_pool, width, share = _filled_pools(ranked, option, places, finishing, params.search.steps)
     kinds = np.asarray(ranked.groupby(OPTION).ngroup(), dtype=np.int64)
     capacity = np.ceil(ranked.groupby(kinds)["busiest"].first().to_numpy(dtype="float64") * params.provider_growth)
     cell, envelope, cost = _bids(ranked, cells, params, grounds)
     rules = spell_out(params, grounds)
-    room = np.bincount(step_pool, weights=width, minlength=len(gap))[pool]
+    room = np.bincount(step_pool, weights=width, minlength=int(pool.max(initial=-1)) + 1)[pool]
     freely = np.ceil(room / places) if not rules else np.full(len(cells), np.inf)
     unruled = Problem(
         pool=pool,
@@ -78,10 +79,8 @@ def write_problem(ranked: pd.DataFrame, finishing: float, params: PurchaseParams
 
 def refill(ranked: pd.DataFrame, written: Written, finishing: float, params: PurchaseParams) -> Problem:
     """Write the same cells and bids with the gaps of ``ranked``, which may have become others."""
-    pools, gap, need = _pools(ranked)
-    pool = pools[written.cells["option"].to_numpy()]
-    places, most = written.problem.places, params.search.steps
-    step_pool, width, share = _steps(pool, gap, need, places, finishing=finishing, most=most)
+    option, places = written.cells["option"].to_numpy(dtype="int64"), written.problem.places
+    _, step_pool, width, share = _filled_pools(ranked, option, places, finishing, params.search.steps)
     return replace(written.problem, step_pool=step_pool, width=width, open=share)
 
 
@@ -107,12 +106,12 @@ def _cells(ranked: pd.DataFrame, params: PurchaseParams, grounds: Grounds) -> pd
         }
     )
     with_levers = [
-        plain[lever.share_of(named, grounds) >= 0.5].assign(
+        plain.assign(
             lever=lever.name,
             lever_cents=round(lever.place_eur * 100),
-            success=lambda rows, by=lever.fills: rows["success"] * by,
-            fill=lambda rows, by=lever.fills: (rows["fill"] * by).clip(upper=1.0),
-        )
+            success=plain["success"] * lever.fills,
+            fill=(plain["fill"] * lever.fills).clip(upper=1.0),
+        )[lever.share_of(named, grounds) >= _HALF]
         for lever in params.levers
     ]
     every = pd.concat([plain, *with_levers], ignore_index=True)
@@ -135,38 +134,30 @@ def _bids(ranked: pd.DataFrame, cells: pd.DataFrame, params: PurchaseParams, gro
     return cell, envelope, places[cell] * place
 
 
-def _pools(ranked: pd.DataFrame) -> tuple[Whole, Numbers, Numbers]:
-    """Number the pool of each option, and give the gap and the need of each pool."""
-    general = ranked["action_type"].isin(GENERAL)
-    pool = ranked.groupby(["territory", *(ranked[name].mask(general, "") for name in ("sector", "level")), general]).ngroup()
-    first = ranked.groupby(pool)[["gap", "need"]].first().fillna(0.0)
-    gap, need = (np.asarray(first[name], dtype="float64") for name in ("gap", "need"))
-    return np.asarray(pool, dtype=np.int64), gap, need
+def _filled_pools(
+    ranked: pd.DataFrame, option: Whole, group: Whole, finishing: float, most: int
+) -> tuple[Whole, Whole, Numbers, Numbers]:
+    """Say which pool each cell fills, and cut what pools have room for into steps: pool, width in places, mean chance.
 
-
-def _steps(
-    pool: Whole, gap: Numbers, need: Numbers, group: Whole, *, finishing: float, most: int
-) -> tuple[Whole, Numbers, Numbers]:
-    """Cut the places that each pool has room for into steps: pool, width in places, mean share of recruitments still open.
-
-    After so many finishers F the share is (gap − F) ÷ need, one at most; there is room while it is above nothing. The last
-    step is as wide as the others: of a session that finds room in part, the rest of its places bring nothing.
+    The chance that a recruitment is still open falls with the finishers of a pool; there is room while it is above nothing.
+    Of a session that finds room in part, the rest of its places bring next to nothing.
     """
-    room = np.where(need > 0, np.maximum(gap, 0.0), 0.0) / finishing
+    general = ranked["action_type"].isin(GENERAL)
+    keys = ["territory", *(ranked[name].mask(general, "") for name in ("sector", "level")), general]
+    pools = np.asarray(ranked.groupby(keys).ngroup(), dtype=np.int64)
+    first = ranked.groupby(pools)[["gap", "gap_low", "gap_high", "need"]].first().fillna(0.0)
+    gap, spread = first["gap"].to_numpy(dtype="float64"), spread_of(first)
+    pool = pools[option]
     smallest = pd.Series(group).groupby(pool).min().to_numpy(dtype="float64")
+    room = np.where(first["need"] > 0, np.maximum(gap + _ALL_BUT * spread, 0.0), 0.0) / finishing
     width = smallest * np.ceil(np.maximum(room / smallest, 1.0) / most)
     count = np.ceil(room / width).astype(np.int64)
     step_pool = np.repeat(np.arange(len(gap)), count)
     begins = (np.arange(len(step_pool)) - np.repeat(np.cumsum(count) - count, count)) * width[step_pool]
-    ends = np.minimum(begins + width[step_pool], room[step_pool])
-
-    def area(places: Numbers) -> Numbers:
-        whole = np.minimum(places, np.maximum(gap - need, 0.0)[step_pool] / finishing)
-        left = np.maximum(gap, 0.0)[step_pool] - finishing * whole
-        some = places - whole
-        return np.asarray(whole + (left * some - finishing * some**2 / 2) / need[step_pool])
-
-    return step_pool, width[step_pool], (area(ends) - area(begins)) / width[step_pool]
+    known = gap[step_pool], spread[step_pool]
+    finished = [finishing * places for places in (begins, begins + width[step_pool])]
+    before, after = (absorbed(*known, count) for count in finished)
+    return pool, step_pool, width[step_pool], (after - before) / (finished[1] - finished[0])
 
 
 # What cannot be -----------------------------------------------------------------------------------------------------------

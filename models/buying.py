@@ -293,7 +293,7 @@ def _solve(problem: Problem, bids: Whole, gap: float, nodes: int) -> OptimizeRes
     kept = matrix[:, columns]
     bind = np.diff(kept.indptr) > 0
     if (most[~bind] < 0).any():  # a floor that none of these bids counts in
-        return OptimizeResult(x=None, status=0)
+        return OptimizeResult({"x": None, "status": 0})
     return milp(
         -jobs[columns],
         constraints=LinearConstraint(kept[bind], -np.inf, most[bind]),

@@ -236,9 +236,13 @@ class PurchaseParams(Section):
 
     @model_validator(mode="after")
     def _named_apart(self) -> Self:
-        told = {"envelopes": self.envelopes, "rules": self.rules, "levers": self.levers}
-        for what, items in told.items():
-            if len({each.name for each in items}) < len(items):
+        told = {
+            "envelopes": [each.name for each in self.envelopes],
+            "rules": [each.name for each in self.rules],
+            "levers": [each.name for each in self.levers],
+        }
+        for what, names in told.items():
+            if len(set(names)) < len(names):
                 raise ValueError(f"two {what} have the same name; give each its own")
         known = {envelope.name for envelope in self.envelopes}
         if strange := sorted({name for rule in self.rules for name in rule.envelopes} - known):

@@ -7,8 +7,10 @@ import json
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from features.contracts import GradeLimits, write_estimate
+from models.absorption import spread_of
 from models.bids import Written
 from models.buying import Numbers, Whole, jobs_at_the_margin, jobs_of
 from models.envelopes import PurchaseParams
@@ -157,7 +159,8 @@ def _describe(ranked: pd.DataFrame, bought: pd.DataFrame, exercise: int, params:
             "places": places,
             "places_max": np.ceil(places * (1.0 + params.framework_margin) - _LITTLE).astype("int64"),
             "renewals": bought["envelope"].map(renewals).fillna(0).astype("int64"),
-            **{name: named[name] for name in ("group_min", "group_max", "hours", "n", "borrowed")},
+            **{name: named[name] for name in ("group_min", "group_max", "hours", "n", "borrowed", "need")},
+            "spread": spread_of(named),
             "allowance_cents": places * (named["allowance_eur"] * 100).round().astype("int64"),
             "expected_entries": bought["expected_entries"] * (1.0 - named["risk"]),
             "shrink": (named["low"] / named["value"]).where(named["value"] > 0, 0.0),
@@ -165,7 +168,7 @@ def _describe(ranked: pd.DataFrame, bought: pd.DataFrame, exercise: int, params:
             "marginal_worth": bought["marginal"].astype("float64"),
             "infructueux_risk": named["risk"],
             "decided_by": "engine",
-            **{name: named[name] for name in named if name in ("emerging", "never_bought") or name.startswith("of_")},
+            **{str(name): named[name] for name in named if str(name).startswith(("emerging", "never_bought", "of_"))},
         }
     )
     return lots.assign(lot_id=lot_ids(lots))
@@ -223,22 +226,30 @@ def _settle(lots: pd.DataFrame, cutoff: float, limits: GradeLimits) -> pd.DataFr
         limits=limits,
     )
     moves = [
-        _moves(by, share, rule) for by, share, rule in zip(factor.tolist(), lots["open"].tolist(), lots["rule"], strict=True)
+        _moves(by, more, rule)
+        for by, more, rule in zip(factor.tolist(), _more_need(lots, factor).tolist(), lots["rule"], strict=True)
     ]
     told = {"tipping_point": price.where(price > 0).round(2), "tipping": pd.array(moves, dtype="str")}
     return estimated.assign(**told).sort_values("lot_id", ignore_index=True)
 
 
-def _moves(factor: float, share: float, rule: str) -> str:
-    """Write what alone would make a lot change sides that adds ``factor`` times what the last of those bought freely does.
+def _more_need(lots: pd.DataFrame, factor: pd.Series[float]) -> pd.Series[float]:
+    """Say by how much the need would have to be multiplied for a lot to change sides; missing where none would do.
 
-    More need by m opens recruitments: a share s still open becomes (s + m − 1) ÷ m.
+    A recruitment more moves the gap by one, and with it the chance that one is open.
     """
+    asked = lots["open"] / factor
+    possible = (lots["open"] > 0) & (lots["open"] < 1) & (asked > 0) & (asked < 1) & (lots["need"] > 0)
+    moved = (norm.ppf(asked.where(possible)) - norm.ppf(lots["open"].where(possible))) * lots["spread"]
+    times = 1.0 + moved / lots["need"].where(possible)
+    return times.where(times > 0)
+
+
+def _moves(factor: float, need: float, rule: str) -> str:
+    """Write what alone would make a lot change sides that adds ``factor`` times what the last of those bought freely does."""
     held = [["rule", rule]] if rule else []
     if not factor > 0 or abs(np.log(factor)) < _LITTLE:
         return json.dumps(held, ensure_ascii=False)
-    moves = {"price": factor, "effect": 1.0 / factor}
-    if share / factor < 1.0 and share < 1.0:
-        moves["need"] = (1.0 - share) / (1.0 - share / factor)
+    moves = {"price": factor, "effect": 1.0 / factor} | ({"need": need} if need > 0 else {})
     order = sorted(moves, key=lambda name: (abs(np.log(moves[name])), name))
     return json.dumps([*held, *([name, round(moves[name], 3)] for name in order)], ensure_ascii=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
@@ -14,6 +15,7 @@ from features.contracts import GradeLimits, write_estimate
 from features.params import Section, param
 from features.signs import SECTOR, SIGNS
 from features.vocabulary import CREATING, PREPARING, QUALIFYING, REGION
+from models.absorption import absorption, spread_of
 from models.reasons import CaveatParams, tell_caveats, tell_reasons
 
 OPTION = ["sector", "action_type", "level"]
@@ -45,15 +47,6 @@ class RankingParams(Section):
     caveats: CaveatParams = CaveatParams()
 
 
-def absorption(gap: pd.Series[float], need: pd.Series[float], finishers: pd.Series[float] | float = 0.0) -> pd.Series[float]:
-    """Share of recruitments still open once so many more are trained: (gap − finishers) ÷ need, within 0 and 1.
-
-    >>> absorption(pd.Series([30.0]), pd.Series([100.0]), 10.0).tolist()
-    [0.2]
-    """
-    return ((gap - finishers) / need.where(need > 0)).clip(0.0, 1.0).fillna(0.0)
-
-
 @dataclass(frozen=True)
 class Known:
     """What the ranking sets against the gaps: the options, the people below level 4, what courses add, the chain of a seat.
@@ -74,7 +67,7 @@ class Known:
 def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits: GradeLimits) -> pd.DataFrame:
     """Rank in each territory what can be bought. One row per territory, sector, action_type, level.
 
-    worth of a place = success × share of recruitments still open,
+    worth of a place = success × chance that a recruitment is still open (:mod:`models.absorption`),
 
     success = fill × effect of an entry on durable work × share that training can answer × (1 − risk that nobody bids).
 
@@ -87,12 +80,11 @@ def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits
     effects = _effects_on_aims(known.effects, params)
     told = (effects["outcome"] == "durable").any()
     rows = _with_next_step(_with_effects(aimed, effects) if told else _with_rates(aimed, known.outcomes, params))
-    low, high = _times(rows["success_low"], rows["success_high"], rows["open_low"], rows["open_high"])
     estimates = write_estimate(
         rows,
         value=rows["success"] * rows["open"],
-        low=low,
-        high=high,
+        low=rows["success_low"] * rows["open"],
+        high=rows["success_high"] * rows["open"],
         n=rows["n"],
         borrowed=rows["borrowed"],
         limits=limits,
@@ -114,7 +106,7 @@ def _in_order(estimates: pd.DataFrame, params: RankingParams) -> pd.DataFrame:
 
 
 def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
-    """Say which share of the need each option finds open, and which training can answer. One row per territory, option."""
+    """Say how likely each option finds a recruitment open, and what training can answer. One row per territory, option."""
     territories = pd.DataFrame({"territory": sorted(set(gaps["territory"]) | set(known.eligible["territory"]))}, dtype="str")
     rows = territories.merge(known.options, how="cross")
     rows = rows.merge(gaps, on=["territory", "sector", "level"], how="left", validate="many_to_one")
@@ -123,11 +115,16 @@ def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
     people = rows["people"].fillna(0).astype("float64")
     bounds = ("gap", "gap_low", "gap_high")
     filled = {name: rows[name].fillna(0.0).mask(general, people) for name in ("need", *bounds)}
-    opened = {name.replace("gap", "open"): absorption(filled[name], filled["need"]) for name in bounds}
+    gap = filled["gap"].to_numpy(dtype="float64")
+    opened = np.where(filled["need"] > 0, absorption(gap, spread_of(pd.DataFrame(filled))), 0.0)
     # What nobody published a cause of is taken to be answered by training, as the need itself is.
     answered = {f"solvable{end}": rows[f"training_solvable{end}"].mask(general).fillna(1.0) for end in ENDS}
     return rows.assign(
-        **filled, **opened, **answered, disagreement=rows["disagreement"].mask(general), fill=float(known.chain["fill"].iloc[0])
+        **filled,
+        **answered,
+        open=opened,
+        disagreement=rows["disagreement"].mask(general),
+        fill=float(known.chain["fill"].iloc[0]),
     )
 
 
@@ -213,7 +210,7 @@ def _with_next_step(rows: pd.DataFrame) -> pd.DataFrame:
     qualifying = rows[rows["action_type"].isin(QUALIFYING)]
     follows = {}
     for end in ENDS:
-        reached = held * rows[f"rate{end}"] * rows[f"solvable{end}"] * rows[f"open{end}"]
+        reached = held * rows[f"rate{end}"] * rows[f"solvable{end}"] * rows["open"]
         worth = reached.loc[qualifying.index].fillna(0.0).clip(lower=0.0)
         bought = (worth * qualifying["busiest"]).groupby(qualifying["territory"]).sum()
         usual = bought / qualifying.groupby("territory")["busiest"].sum()

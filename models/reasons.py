@@ -41,7 +41,7 @@ class CaveatParams(Section):
 def tell_reasons(ranked: pd.DataFrame) -> pd.Series[str]:
     """Say why an option ranks where it does: what sets it apart from the median option of its territory, heaviest first."""
     forces = {
-        "need": _apart(ranked, ranked["open"]),
+        "need": _apart(ranked, (ranked["gap"] / ranked["need"].where(ranked["need"] > 0)).clip(0.0, 1.0)),
         "placement": _apart(ranked, ranked["rate"]),
         "cost": _apart(ranked, ranked["place_eur"]),
         "solvable": _apart(ranked, ranked["solvable"]),

@@ -12,12 +12,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from models.absorption import EIGHTIETH
 from models.bids import Written, refill
-from models.buying import Impossible, Numbers, relax
+from models.buying import Impossible, relax
 from models.envelopes import PurchaseParams
 from models.ranking import OPTION
 
-_EIGHTIETH = 2.5631  # standard deviations between the ends of an interval of 80 %
 _HALF = 0.5
 _SEED = 20_190_101
 
@@ -53,21 +53,21 @@ def _drawn(
     """Draw one future. Same cells and bids, with other successes, steps and costs."""
     cells, problem = written.cells, written.problem
     option, kinds = cells["option"].to_numpy(), int(kind.max()) + 1
-    spread = ((ranked["success_high"] - ranked["success_low"]) / _EIGHTIETH).fillna(0.0).to_numpy(dtype="float64")
+    spread = ((ranked["success_high"] - ranked["success_low"]) / EIGHTIETH).fillna(0.0).to_numpy(dtype="float64")
     moved = ranked["success"].fillna(0.0).to_numpy(dtype="float64") + spread * rng.standard_normal(kinds)[kind]
     usual = ranked["success"].fillna(0.0).to_numpy(dtype="float64")
     # A lever multiplies success: it does so in each draw.
     levered = cells["success"].to_numpy() / np.where(usual[option] != 0, usual[option], 1.0)
     price = np.exp(ranked["price_spread"].to_numpy(dtype="float64") * rng.standard_normal(kinds)[kind])
     cost = np.maximum(1, np.round(problem.cost * price[option[problem.cell]])).astype(np.int64)
-    refilled = refill(ranked.assign(gap=_gaps(ranked, rng)), written, finishing, params)
+    refilled = refill(_with_gaps(ranked, rng), written, finishing, params)
     return replace(written, problem=replace(refilled, success=moved[option] * levered, cost=cost))
 
 
-def _gaps(ranked: pd.DataFrame, rng: np.random.Generator) -> Numbers:
-    """Draw the gap of each sector and level of a territory, all its options alike. One number per row."""
+def _with_gaps(ranked: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw the gap of each sector and level of a territory, all its options alike, and take it for sure. Same rows."""
     cell = ranked.groupby(["territory", "sector", "level"]).ngroup().to_numpy()
     z = rng.standard_normal(int(cell.max()) + 1)[cell]
     middle, low, high = (ranked[name].fillna(0.0).to_numpy(dtype="float64") for name in ("gap", "gap_low", "gap_high"))
-    half = np.where(z < 0, middle - low, high - middle) * 2 / _EIGHTIETH
-    return np.asarray(middle + half * z)
+    gap = middle + np.where(z < 0, middle - low, high - middle) * 2 / EIGHTIETH * z
+    return ranked.assign(gap=gap, gap_low=gap, gap_high=gap)
