@@ -23,10 +23,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import coo_array, csr_array, hstack, vstack
 
 from features.params import Section, param
@@ -264,18 +265,25 @@ def _search(problem: Problem, params: SearchParams) -> tuple[Whole, float]:
     relaxed = relax(problem)
     bids = _promising(relaxed, params.bids)
     found = _solve(problem, bids, params.gap, params.nodes)
-    if found.x is None and found.status == _UNFINISHED:
+    if found.sessions is None and found.unfinished:
         found = _solve(problem, bids, np.inf, _EVERY_NODE)
-    if found.x is None and len(bids) < len(problem.cell):
+    if found.sessions is None and len(bids) < len(problem.cell):
         return _search(problem, params.model_copy(update={"bids": len(problem.cell)}))
-    if found.x is None:
+    if found.sessions is None:
         raise Impossible
     sessions = np.zeros(len(problem.cell), dtype=np.int64)
-    sessions[bids] = np.round(found.x[: len(bids)]).astype(np.int64)
+    sessions[bids] = found.sessions
     if (over := _overspent(problem, sessions)).any():
         return _search(replace(problem, budget=problem.budget - over), params)
-    reached = -float(found.mip_dual_bound) if len(bids) == len(problem.cell) else np.inf
-    return sessions, min(reached, relaxed.bound)
+    return sessions, min(found.bound if len(bids) == len(problem.cell) else np.inf, relaxed.bound)
+
+
+class _Found(NamedTuple):
+    """Whole sessions of the bids looked among, if any were found; how good any of these can be; whether a limit was met."""
+
+    sessions: Whole | None
+    bound: float = np.inf
+    unfinished: bool = False
 
 
 def _promising(relaxed: Relaxed, most: int) -> Whole:
@@ -284,7 +292,7 @@ def _promising(relaxed: Relaxed, most: int) -> Whole:
     return np.sort(order[: max(most, int((relaxed.sessions > _NEAR).sum()))])
 
 
-def _solve(problem: Problem, bids: Whole, gap: float, nodes: int) -> OptimizeResult:
+def _solve(problem: Problem, bids: Whole, gap: float, nodes: int) -> _Found:
     """Look for whole sessions of some bids, none of the others."""
     jobs, matrix, most, upper = _programme(problem)
     cells = np.zeros(len(problem.pool), dtype=bool)
@@ -293,14 +301,17 @@ def _solve(problem: Problem, bids: Whole, gap: float, nodes: int) -> OptimizeRes
     kept = matrix[:, columns]
     bind = np.diff(kept.indptr) > 0
     if (most[~bind] < 0).any():  # a floor that none of these bids counts in
-        return OptimizeResult({"x": None, "status": 0})
-    return milp(
+        return _Found(None)
+    found = milp(
         -jobs[columns],
         constraints=LinearConstraint(kept[bind], -np.inf, most[bind]),
         bounds=Bounds(0.0, upper[columns]),
         integrality=(columns < len(problem.cell)).astype(np.int64),
         options={"mip_rel_gap": gap, "node_limit": nodes},
     )
+    if found.x is None:
+        return _Found(None, unfinished=found.status == _UNFINISHED)
+    return _Found(np.round(found.x[: len(bids)]).astype(np.int64), -float(found.mip_dual_bound))
 
 
 def _overspent(problem: Problem, sessions: Whole) -> Whole:

@@ -229,8 +229,8 @@ def _settle(lots: pd.DataFrame, cutoff: float, limits: GradeLimits) -> pd.DataFr
         _moves(by, more, rule)
         for by, more, rule in zip(factor.tolist(), _more_need(lots, factor).tolist(), lots["rule"], strict=True)
     ]
-    told = {"tipping_point": price.where(price > 0).round(2), "tipping": pd.array(moves, dtype="str")}
-    return estimated.assign(**told).sort_values("lot_id", ignore_index=True)
+    told = estimated.assign(tipping_point=price.where(price > 0).round(2), tipping=pd.array(moves, dtype="str"))
+    return told.sort_values("lot_id", ignore_index=True)
 
 
 def _more_need(lots: pd.DataFrame, factor: pd.Series[float]) -> pd.Series[float]:

@@ -16,6 +16,7 @@ from pandas.testing import assert_frame_equal
 from features.build import GradeParams
 from features.signs import SECTOR, SIGNS
 from features.vocabulary import PUBLICS, months_from
+from models.absorption import absorbed, absorption
 from models.backtest import backtest
 from models.effects import no_effects
 from models.envelopes import Envelope, PurchaseParams
@@ -24,7 +25,7 @@ from models.gap import TOLD, sector_needs, to_sectors
 from models.matching import MatchingParams, find_candidates, session_loads, share_seats
 from models.metrics import interval_coverage, wape
 from models.purchase import plan_purchase
-from models.ranking import KEY, Known, RankingParams, absorption, rank_options
+from models.ranking import KEY, Known, RankingParams, rank_options
 
 LIMITS = GradeParams().limits()
 AS_OF = pd.Timestamp("2026-03-31")
@@ -157,6 +158,10 @@ def _options(count: int = 3, busiest: float = 1000.0) -> pd.DataFrame:
             "hours": 400.0,
             "risk": 0.1,
             "busiest": busiest,
+            "group_paid": True,
+            "certified_until": pd.NaT,
+            "allowance_eur": 0.0,
+            "price_spread": 0.1,
         }
     )
 
@@ -185,24 +190,30 @@ def _plan(amount: float, gap: Iterable[float] = (60.0, 40.0, 30.0)) -> tuple[pd.
 
 def test_worth_is_fill_times_rate_times_what_is_still_open_where_somebody_bids() -> None:
     told = _ranked().set_index("sector")
-    assert told.loc["230", "value"] == pytest.approx(0.9 * 0.8 * 0.5 * 0.6)
-    assert told.loc["230", "cost_per_job_eur"] == pytest.approx(3000 / (0.9 * 0.8 * 0.5 * 0.6))
+    assert told.loc["230", "value"] == pytest.approx(0.9 * 0.8 * 0.5)
+    assert told.loc["230", "cost_per_job_eur"] == pytest.approx(3000 / (0.9 * 0.8 * 0.5))
+    doubtful = _ranked((60.0, 0.0, 30.0)).set_index("sector")
+    assert doubtful.loc["312", "value"] == pytest.approx(0.9 * 0.8 * 0.4 * 0.5)
     assert told.sort_values("cost_per_job_eur")["rank"].tolist() == [1, 2, 3]
     reasons = json.loads(told.loc["344", "reasons"])
     assert reasons[0][0] == "need_covered"
 
 
 def test_no_gap_is_worth_nothing_and_ranks_last() -> None:
-    told = _ranked((60.0, -5.0, 30.0)).set_index("sector")
+    told = _ranked((60.0, -500.0, 30.0)).set_index("sector")
     assert told.loc["312", "value"] == 0
     assert np.isnan(told.loc["312", "cost_per_job_eur"])
     assert told.loc["312", "rank"] == 3
 
 
 @given(st.floats(-1e3, 1e3), st.floats(0, 1e3), st.floats(0, 1e3), st.floats(0, 100))
-def test_training_more_never_leaves_more_open(gap: float, need: float, trained: float, more: float) -> None:
-    one, other = (absorption(pd.Series([gap]), pd.Series([need]), count).iloc[0] for count in (trained, trained + more))
+def test_training_more_never_leaves_more_open(gap: float, spread: float, trained: float, more: float) -> None:
+    known = np.array([gap]), np.array([spread])
+    one, other = (absorption(*known, count)[0] for count in (trained, trained + more))
     assert 0 <= other <= one <= 1
+    some, all_of_them = (absorbed(*known, np.array([count]))[0] for count in (trained, trained + more))
+    assert some - 1e-6 <= all_of_them <= some + more * one + 1e-6
+    assert all_of_them <= trained + more + 1e-6
 
 
 @given(st.floats(0, 3e6), st.lists(st.floats(-50, 300), min_size=3, max_size=3))

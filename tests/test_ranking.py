@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -104,7 +105,7 @@ def test_worth_is_the_product_of_what_the_docstring_says() -> None:
     cell = gaps.set_index(SECTOR).loc[("BE4415", "230", "3")]
     rate, risk = known.effects.loc[1, "value"], known.options.loc[1, "risk"]
     assert told.loc[at, "success"] == pytest.approx(0.8 * rate * cell["training_solvable"] * (1 - risk))
-    assert told.loc[at, "open"] == pytest.approx(np.clip(cell["gap"] / cell["need"], 0, 1))
+    assert told.loc[at, "open"] == pytest.approx(1.0 - NormalDist(cell["gap"], 10 / 2.5631).cdf(0.0))
 
 
 def test_what_nobody_knows_the_causes_of_and_general_types_are_wholly_answered() -> None:
