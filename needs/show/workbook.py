@@ -194,8 +194,9 @@ def _write_cells(page: Worksheet, cells: pd.Series, corner: tuple[int, int], kin
     first, column = corner
     known = cells.notna().tolist()
     for row, (value, there) in enumerate(zip(cells.tolist(), known, strict=True), start=first):
-        if there and kind == "text":
-            page.write_string(row, column, str(value), style)
+        if kind == "text":
+            if there and value:
+                page.write_string(row, column, str(value), style)
         elif there:
             page.write_number(row, column, 0.0 if -_SHOWN_AS_ZERO.get(kind, 0.0) < value < 0 else value, style)
 
