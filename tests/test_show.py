@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import openpyxl
 import pandas as pd
+import plan_frames
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,9 +22,10 @@ from features.vocabulary import ACTION_TYPES, PUBLICS, months_from
 from models.matching import BARRIERS
 from models.seat_costs import STEPS
 from needs.show.figures import count, euros, percent, safe_cell
+from needs.show.lot_sheets import complete_lots, lots_sheet
 from needs.show.messages import LANGUAGES, messages, say, tell
 from needs.show.report import write_report
-from needs.show.sheets import lots_sheet, rankings_sheet, sector_needs_sheet
+from needs.show.sheets import rankings_sheet, sector_needs_sheet
 from needs.show.summary import gather_rest, needs_by_territory, spending_by, totals_of
 from needs.show.workbook import write_exports
 from needs.store.publish import Run
@@ -166,6 +168,8 @@ def published(bassins=5, occupations=6, months=30, size=60):
     sectors = needed[["territory", "period", "value", "low", "high", "need"]].assign(
         sector=needed["occupation"].map(dict(zip(jobs, facts.sectors()["sector"], strict=False))), level="4"
     )
+    bought = lots(draw, towns, size, "A", ["best_cost_per_job"])
+    left = lots(draw, towns, size, "R", ["envelope_spent", "no_gap_left", "no_whole_session"])
     outcomes = rankings(draw, ["R44", *towns[:2]]).filter(items=["territory", "sector", "action_type", "level", *ESTIMATE])
     return {
         "forecasts": pd.concat([needed, region], ignore_index=True),
@@ -178,8 +182,12 @@ def published(bassins=5, occupations=6, months=30, size=60):
         "seat_costs": seat_costs(draw),
         "course_scores": course_scores(draw),
         "policies": policies(draw),
-        "lots": lots(draw, towns, size, "A", ["best_cost_per_job"]),
-        "rejected_lots": lots(draw, towns, size, "R", ["envelope_spent", "no_gap_left", "no_whole_session"]),
+        "lots": bought,
+        "rejected_lots": left,
+        "lot_details": plan_frames.lot_details(pd.concat([bought, left], ignore_index=True)),
+        "purchase_changes": plan_frames.purchase_changes(bought),
+        "plan_equity": plan_frames.plan_equity(towns[0]),
+        "assumptions": plan_frames.assumptions(),
         "recommendations": pd.DataFrame(
             {"person": ["p" * 32] * 2, "rank": [1, 2], "session": ["s1", "s2"], "starts": pd.to_datetime(["2026-09-01"] * 2)}
         ),
@@ -307,13 +315,13 @@ def test_the_plan_adds_up_in_the_workbook(tables, tmp_path):
     path = write_exports(tmp_path, EXERCISE, tables, "fr")[0]
     book = openpyxl.load_workbook(path, data_only=True)
     assert book.sheetnames[0] == "À lire d'abord"
-    rows = list(book["Plan d'achat"].iter_rows(min_row=3, values_only=True))
+    rows = list(book["Lots"].iter_rows(min_row=3, values_only=True))
     headers, total = rows[0], dict(zip(rows[0], rows[-1], strict=True))
     assert "Domaine de formation" in headers
     assert total["Coût (€)"] == pytest.approx(tables["lots"]["cost_cents"].sum() / 100)
     assert total["Places"] == tables["lots"]["places"].sum()
     assert len(rows) == len(tables["lots"]) + 2
-    formula = openpyxl.load_workbook(path)["Plan d'achat"].cell(row=3 + len(rows) - 1, column=headers.index("Places") + 1)
+    formula = openpyxl.load_workbook(path)["Lots"].cell(row=3 + len(rows) - 1, column=headers.index("Places") + 1)
     assert formula.value.startswith("=SUBTOTAL(109,")
 
 
@@ -329,7 +337,7 @@ def test_sheets_open_frozen_and_filtered(tables, tmp_path):
 def test_hostile_texts_stay_texts_in_every_file(tables, tmp_path):
     tables["lots"] = tables["lots"].assign(decided_by="=HYPERLINK(1)")
     workbook, plan, *_ = write_exports(tmp_path, EXERCISE, tables, "fr")
-    cells = [cell for row in openpyxl.load_workbook(workbook)["Plan d'achat"].iter_rows() for cell in row]
+    cells = [cell for row in openpyxl.load_workbook(workbook)["Lots"].iter_rows() for cell in row]
     assert {cell.data_type for cell in cells if cell.value == "=HYPERLINK(1)"} == {"s"}
     assert plan.read_bytes().startswith(b"\xef\xbb\xbf")
     read = pd.read_csv(plan, sep=";", decimal=",", encoding="utf-8-sig")
@@ -347,8 +355,13 @@ def test_no_two_columns_have_one_header_and_none_is_empty(tables, tmp_path):
     assert "Stabilité" in pd.read_csv(plan, sep=";", decimal=",", encoding="utf-8-sig")
 
 
+def shown_lots(tables):
+    whole = {name: conform(name, tables[name]) if name in tables else empty(name) for name in TABLES}
+    return lots_sheet("lots", complete_lots("lots", whole), EXERCISE, "fr").rows
+
+
 def test_codes_of_a_lot_are_told_in_words(tables):
-    rows = lots_sheet("lots", conform("lots", tables["lots"]), EXERCISE, "fr").rows
+    rows = shown_lots(tables)
     assert set(rows["decided_by"]) == {"moteur"}
     assert set(rows["volet"]) == {"Socle"}
 
@@ -362,7 +375,7 @@ def test_a_gap_just_below_zero_is_shown_as_zero(tables, tmp_path):
 
 
 def test_the_best_lots_come_first(tables):
-    rows = lots_sheet("lots", conform("lots", tables["lots"]), EXERCISE, "fr").rows
+    rows = shown_lots(tables)
     assert rows["cost_per_job_eur"].is_monotonic_increasing
 
 
@@ -398,7 +411,7 @@ def test_parquet_holds_every_month(tables, tmp_path):
 def test_an_empty_run_still_opens(tmp_path):
     nothing = {name: empty(name) for name in TABLES}
     book = openpyxl.load_workbook(write_exports(tmp_path, EXERCISE, nothing, "fr")[0])
-    assert book["Plan d'achat"]["A4"].value == say("nothing", "fr")
+    assert book["Lots"]["A4"].value == say("nothing", "fr")
     text = html.document_fromstring(page_of(nothing, tmp_path)).text_content()
     assert {code for code in ("no_lots", "no_needs", "no_digest") if say(code, "fr") in text} == {
         "no_lots",

@@ -30,9 +30,9 @@ from needs.home import Home
 from needs.run.digest import Digested, write_digest
 from needs.run.pipeline import Inputs
 from needs.run.skills import add_skills, spell_skills, tell_skills
+from needs.show.lot_sheets import complete_lots, lots_sheet
 from needs.show.messages import say
-from needs.show.sheets import lots_sheet
-from needs.store.schema import conform
+from needs.store.schema import TABLES, conform, empty
 from needs.twin import Drawn
 
 AS_OF = pd.Timestamp(DAY)
@@ -536,7 +536,8 @@ def test_lots_of_a_run_say_what_to_teach_in_words(
     certified = set(link_courses(features.crosswalks).query("kind == 'CERTIFINFO'")["code"])
     unknown = lots[lots["lot_id"].isin([lot for lot, cells in told.items() if cells[0][2] is None])]
     assert not set(unknown["certification"]) & certified
-    rows = lots_sheet("lots", conform("lots", lots), inputs.exercise, "fr").rows.set_index("lot_id")["skills"]
+    whole = {name: empty(name) for name in TABLES} | {"lots": conform("lots", lots)}
+    rows = lots_sheet("lots", complete_lots("lots", whole), inputs.exercise, "fr").rows.set_index("lot_id")["skills"]
     for lot, cells in told.items():
         for (_, _, mark, title), text in zip(cells, rows[lot].split("; "), strict=False):
             assert text.startswith(title)

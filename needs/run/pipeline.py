@@ -26,7 +26,7 @@ from features.vocabulary import InputError, months_to
 from models.effects import Effects
 from models.gap import sector_needs, yearly_gap
 from models.matching import Candidates, find_candidates, session_loads, share_seats, tell_recommendations
-from models.purchase import plan_purchase, served_months
+from models.purchase import Plan, plan_purchase, served_months
 from models.ranking import Known, rank_options
 from needs.params import Params
 from needs.run.added import add_gains, tell_added
@@ -36,6 +36,7 @@ from needs.run.digest import Digested, write_digest
 from needs.run.door import Door
 from needs.run.forecasts import forecast_levels, judge_forecasts
 from needs.run.gates import hold_gates, refuse_nothing
+from needs.run.lot_details import Decided, tell_purchase
 from needs.run.progress import step
 from needs.run.skills import add_skills, count_mass, tell_skills
 from needs.run.unmet import count_unmet
@@ -121,12 +122,32 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         matched, audited = match(features, effects, links, inputs)
         rows |= {"people in": len(features.people), "proposed": len(matched["recommendations"])}
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
-    tables |= {"skill_needs": told.needs, "lots": plan.lots, "rejected_lots": plan.rejected, **added}
+    tables |= {"skill_needs": told.needs, **added, **tables_of(plan, ranked, needs, features, inputs)}
     stale = (inputs.as_of - inputs.tables.newest).days
     digested = Digested(
         inputs.tables, features, tables, judged, told.mass, plan, audited, effects.everybody, inputs.door, stale
     )
     return _held(tables | {"digest": write_digest(digested, params)}, features, params)
+
+
+def tables_of(
+    plan: Plan, ranked: pd.DataFrame, needs: pd.DataFrame, features: Features, inputs: Inputs
+) -> dict[str, pd.DataFrame]:
+    """Give the tables of the plan: its lots and their details, changes since the last purchase, equity, assumptions."""
+    with step("details of lots") as rows:
+        run = {
+            "run_id": inputs.run_id,
+            "as_of": f"{inputs.as_of:%Y-%m-%d}",
+            "exercise": str(inputs.exercise),
+            "horizon": f"{inputs.served[0]} – {inputs.served[-1]}",
+            "code_version": inputs.code,
+            "data_sha256": inputs.data_sha256,
+            "params_sha256": inputs.params.sha256(),
+        }
+        decided = Decided(plan, ranked, needs, features, inputs.tables, inputs.as_of, run)
+        told = tell_purchase(decided, inputs.params)
+        rows |= {"lots in": len(decided.lots), "rows": sum(map(len, told.values()))}
+    return {"lots": plan.lots, "rejected_lots": plan.rejected, **told}
 
 
 def _held(tables: dict[str, pd.DataFrame], features: Features, params: Params) -> dict[str, pd.DataFrame]:

@@ -58,7 +58,7 @@ def add_skills(plan: Plan, forecasts: pd.DataFrame, features: Features, known: T
     own = led_to[led_to["certification"].isin(lots["certification"])]
     last = str(features.panel["period"].max())
     told = skills_of_lots(
-        _targets(lots, links),
+        targets_of_lots(lots, links),
         skills_of_certifications(own, known.occupation_skills),
         forecasts,
         _asked(features),
@@ -71,7 +71,7 @@ def add_skills(plan: Plan, forecasts: pd.DataFrame, features: Features, known: T
     return replace(plan, lots=lots_told, rejected=rejected)
 
 
-def _targets(lots: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
+def targets_of_lots(lots: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
     """List the occupations that lots aim at. One row per lot_id, occupation."""
     kept = ["lot_id", "territory", "certification", "occupation", "weight"]
     parts = []

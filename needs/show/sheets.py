@@ -6,29 +6,18 @@ codes, money in euros and estimates with their interval and confidence.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from models.policy_tree import EVERYONE
 from models.seat_costs import STEPS
-from needs.show.messages import messages, say, tell
-from needs.show.titles import grade_title, titled
-
-LONGEST = 20_000
-"""Rows a sheet holds at most: more would open slowly, and the files beside the workbook hold all."""
+from needs.show.messages import say
+from needs.show.plan_sheets import plan_sheets
+from needs.show.sheet import Sheet, graded, listed, longest, told, worded
+from needs.show.titles import titled
 
 _INTERVAL = ("low", "high", "n", "borrowed", "grade")
-_PLAN = (
-    *("lot_id", "territory_title", "sector_group", "formacode_title", "action_type_title", "certification_title"),
-    *("exit_level", "public_title", "sessions", "places", "cost_eur", "cost_per_place_eur", "expected_entries"),
-    *("jobs", "jobs_low", "jobs_high", "cost_per_job_eur", "grade", "reason", "tipping_point", "stability"),
-    *("infructueux_risk", "decided_by", "envelope", "volet", "entry_level", "certification", "places_max"),
-    *("group_min", "group_max", "hours", "allowance_eur", "marginal_worth", "n", "borrowed", "skills"),
-    *("exercise", "territory", "sector_title", "sector", "formacode", "action_type", "public"),
-)
 _RANKING = (
     *("territory", "territory_title", "rank", "sector", "sector_title", "sector_group", "action_type_title", "level", "worth"),
     *(*_INTERVAL, "cost_per_job_eur", "stability", "disagreement", "emerging", "emerging_rank", "reasons", "caveats"),
@@ -59,29 +48,14 @@ _POLICIES = (
     *("policy_title", "trained", "brought", "low", "high", "cost_jobs", "net", "net_low", "net_high"),
     *("gain", "gain_low", "gain_high", "n", "rule"),
 )
-_REASONS_TOLD, _CAVEATS_TOLD = 3, 9
-_SKILLS_TOLD = 6  # of a lot: more would hide its line
-_MARKS = {1: "skill_named", 0: "skill_not_named", None: "skill_unknown"}
-_PRINTED = {"lots": 18, "rejected_lots": 20}
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """One sheet: its name in the messages, its rows, the columns that add up, the first columns printed, and notes."""
-
-    name: str
-    rows: pd.DataFrame
-    totals: tuple[str, ...] = ()
-    printed: int = 0
-    notes: tuple[str, ...] = ()
+_CAVEATS_TOLD = 9
 
 
 def sheets_of(tables: Mapping[str, pd.DataFrame], exercise: int, language: str) -> list[Sheet]:
     """Give the sheets in the order of the workbook, what to read first first."""
     return [
         digest_sheet(tables["digest"], jobs_note(tables["effects"]), language),
-        lots_sheet("lots", tables["lots"], exercise, language),
-        lots_sheet("rejected_lots", tables["rejected_lots"], exercise, language),
+        *plan_sheets(tables, exercise, language),
         rankings_sheet(tables["rankings"], language),
         sector_needs_sheet(tables["sector_needs"], language),
         forecasts_sheet(tables["forecasts"], language),
@@ -109,40 +83,16 @@ def digest_sheet(digest: pd.DataFrame, jobs: str, language: str) -> Sheet:
     return Sheet("digest", rows[["severity", "topic", "message"]], notes=tuple(say(note, language) for note in notes))
 
 
-def lots_sheet(name: str, lots: pd.DataFrame, exercise: int, language: str) -> Sheet:
-    """Show the lots of one exercise, the lowest cost per additional durable job first. One row per lot."""
-    rows = titled(by_cost_per_job(lots[lots["exercise"] == exercise]), language)
-    rows = rows.assign(
-        exercise=rows["exercise"].astype("str"),
-        cost_eur=_euros(rows["cost_cents"]),
-        allowance_eur=_euros(rows["allowance_cents"]),
-        cost_per_place_eur=_euros(rows["cost_cents"]) / rows["places"].astype("float64").where(rows["places"] > 0),
-        reason=_told(rows["reason"], language),
-        skills=_taught(rows["skills"], language),
-        decided_by=_worded(rows["decided_by"], "decided_by", language),
-        volet=_worded(rows["volet"], "volet", language),
-        grade=_graded(rows["grade"], language),
-    ).rename(columns={"value": "jobs", "low": "jobs_low", "high": "jobs_high"})
-    totals = ("sessions", "places", "cost_eur", "allowance_eur", "expected_entries", "jobs") if name == "lots" else ()
-    return _longest(Sheet(name, rows[list(_PLAN)], totals, _PRINTED[name]), language)
-
-
-def by_cost_per_job(lots: pd.DataFrame) -> pd.DataFrame:
-    """Sort lots by what one additional durable job costs, those that bring none last. Same rows, ``cost_per_job_eur`` added."""
-    cost = _euros(lots["cost_cents"]) / lots["value"].where(lots["value"] > 0)
-    return lots.assign(cost_per_job_eur=cost).sort_values(["cost_per_job_eur", "lot_id"], ignore_index=True)
-
-
 def rankings_sheet(rankings: pd.DataFrame, language: str) -> Sheet:
     """Show the ranking of each territory. One row per territory, sector, type of action and level."""
     rows = titled(rankings.sort_values(["territory", "rank"], kind="stable", ignore_index=True), language)
     rows = rows.assign(
-        reasons=_told(rows["reasons"], language),
-        caveats=_told(rows["caveats"], language, most=_CAVEATS_TOLD),
-        grade=_graded(rows["grade"], language),
+        reasons=told(rows["reasons"], language),
+        caveats=told(rows["caveats"], language, most=_CAVEATS_TOLD),
+        grade=graded(rows["grade"], language),
     ).rename(columns={"value": "worth"})
     notes = tuple(say(f"notes_{part}", language) for part in ("caveats", "emerging"))
-    return _longest(Sheet("rankings", rows[list(_RANKING)], notes=notes), language)
+    return longest(Sheet("rankings", rows[list(_RANKING)], notes=notes), language)
 
 
 def forecasts_sheet(forecasts: pd.DataFrame, language: str) -> Sheet:
@@ -151,7 +101,7 @@ def forecasts_sheet(forecasts: pd.DataFrame, language: str) -> Sheet:
     bassins = forecasts[forecasts["territory"].str.startswith("BE")]
     rows = titled(_by_year(bassins, ["territory", "occupation"], sums), language).rename(columns={"value": "positions"})
     rows = rows.sort_values(["need", "territory", "occupation", "period"], ascending=[False, True, True, True])
-    return _longest(Sheet("forecasts", rows[list(_OCCUPATIONS)], notes=(say("notes_year", language),)), language)
+    return longest(Sheet("forecasts", rows[list(_OCCUPATIONS)], notes=(say("notes_year", language),)), language)
 
 
 def sector_needs_sheet(sector_needs: pd.DataFrame, language: str) -> Sheet:
@@ -161,13 +111,13 @@ def sector_needs_sheet(sector_needs: pd.DataFrame, language: str) -> Sheet:
     rows = titled(_by_year(counted, ["territory", "sector", "level"], sums), language)
     rows = rows.rename(columns={"value": "gap", "low": "gap_low", "high": "gap_high"})
     rows = rows.sort_values(["gap", "territory", "sector", "level", "period"], ascending=[False, True, True, True, True])
-    return _longest(Sheet("sector_needs", rows[list(_SECTORS)], notes=(say("notes_year", language),)), language)
+    return longest(Sheet("sector_needs", rows[list(_SECTORS)], notes=(say("notes_year", language),)), language)
 
 
 def outcomes_sheet(outcomes: pd.DataFrame, language: str) -> Sheet:
     """Show the rates from exit. One row per territory, sector, type, level, public, outcome and horizon."""
     rows = titled(outcomes, language).rename(columns={"value": "rate"})
-    return _longest(Sheet("outcomes", rows.assign(grade=_graded(rows["grade"], language))[list(_OUTCOMES)]), language)
+    return longest(Sheet("outcomes", rows.assign(grade=graded(rows["grade"], language))[list(_OUTCOMES)]), language)
 
 
 def effects_sheet(effects: pd.DataFrame, language: str) -> Sheet:
@@ -177,12 +127,12 @@ def effects_sheet(effects: pd.DataFrame, language: str) -> Sheet:
     every = say("all_sectors", language)
     rows = rows.assign(
         sector_title=rows["sector_title"].where(rows["sector"] != "", every),
-        group_title=_worded(rows["group"], "group", language),
-        doubts=_listed(rows["lowered"], "doubt", language),
-        grade=_graded(rows["grade"], language),
+        group_title=worded(rows["group"], "group", language),
+        doubts=listed(rows["lowered"], "doubt", language),
+        grade=graded(rows["grade"], language),
     ).rename(columns={"value": "added", "horizon_months": "months_from_entry"})
     notes = tuple(say(f"notes_effects_{part}", language) for part in ("added", "bounds"))
-    return _longest(Sheet("effects", rows[list(_EFFECTS)], notes=notes), language)
+    return longest(Sheet("effects", rows[list(_EFFECTS)], notes=notes), language)
 
 
 def seat_costs_sheet(seats: pd.DataFrame, language: str) -> Sheet:
@@ -190,16 +140,16 @@ def seat_costs_sheet(seats: pd.DataFrame, language: str) -> Sheet:
     rows = titled(seats, language)
     names = {f"{step}{unit}": f"seat_{step}{unit}" for step in STEPS for unit in ("", "_eur")}
     paid = rows["group_paid"].map({1: "group", 0: "trainee"})
-    rows = rows.assign(paid_by=_worded(paid.astype("str"), "paid_by", language)).rename(columns=names)
-    return _longest(Sheet("seat_costs", rows[list(_SEATS)], notes=(say("notes_seats", language),)), language)
+    rows = rows.assign(paid_by=worded(paid.astype("str"), "paid_by", language)).rename(columns=names)
+    return longest(Sheet("seat_costs", rows[list(_SEATS)], notes=(say("notes_seats", language),)), language)
 
 
 def course_scores_sheet(scores: pd.DataFrame, language: str) -> Sheet:
     """Show what lots and providers added beside what was promised of their courses. One row per lot or provider, and type."""
     rows = titled(scores, language)
-    rows = rows.assign(kind=_worded(rows["kind"], "kind", language), grade=_graded(rows["grade"], language))
+    rows = rows.assign(kind=worded(rows["kind"], "kind", language), grade=graded(rows["grade"], language))
     rows = rows.rename(columns={"value": "added"})[list(_SCORES)]
-    return _longest(Sheet("course_scores", rows, notes=(say("notes_scores", language),)), language)
+    return longest(Sheet("course_scores", rows, notes=(say("notes_scores", language),)), language)
 
 
 def policies_sheet(policies: pd.DataFrame, language: str) -> Sheet:
@@ -244,63 +194,9 @@ def _condition_in_words(condition: str, language: str) -> str:
     return " ".join(words)
 
 
-def _listed(codes: pd.Series[str], noun: str, language: str) -> pd.Series[str]:
-    """Say codes joined by ``|`` in words. Same rows."""
-    words = {text: ", ".join(say(f"{noun}_{code}", language) for code in text.split("|")) for text in codes.unique() if text}
-    return codes.map(words).fillna("").astype("str")
-
-
 def _by_year(frame: pd.DataFrame, key: list[str], sums: list[str]) -> pd.DataFrame:
     """Add up the months of each year, and count them; rows that add up to nothing go. One row per key and year."""
     yearly = frame.assign(period=frame["period"].str[:4]).groupby([*key, "period"], as_index=False)
     # Without ``min_count`` what is not estimated would add up to zero.
     added = yearly.agg(months=("period", "size")).assign(**yearly[sums].sum(min_count=1)[sums])
     return added[added[sums].abs().sum(axis=1) > 0]
-
-
-def _longest(sheet: Sheet, language: str) -> Sheet:
-    """Keep the first rows of a sheet that would be too long, and say so."""
-    if len(sheet.rows) <= LONGEST:
-        return sheet
-    note = say("notes_largest", language, kept=LONGEST, all=len(sheet.rows))
-    return Sheet(sheet.name, sheet.rows.head(LONGEST), sheet.totals, sheet.printed, (*sheet.notes, note))
-
-
-def without_empty_columns(sheet: Sheet) -> Sheet:
-    """Leave out the columns in which no row says anything; a sheet without a row keeps them all."""
-    known = [
-        str(name) for name in sheet.rows if sheet.rows.empty or (sheet.rows[name].notna() & (sheet.rows[name] != "")).any()
-    ]
-    printed = sum(str(name) in known for name in sheet.rows.columns[: sheet.printed])
-    return replace(sheet, rows=sheet.rows[known], printed=printed)
-
-
-def _worded(codes: pd.Series[str], noun: str, language: str) -> pd.Series[str]:
-    """Say codes that have words; any other stays as it is written, like a person's name."""
-    said = {code: f"{noun}_{code}" for code in codes.dropna().unique()}
-    words = {code: say(name, language) if name in messages() else code for code, name in said.items()}
-    return codes.map(words).astype("str")
-
-
-def _euros(cents: pd.Series[int]) -> pd.Series[float]:
-    return cents.astype("float64") / 100
-
-
-def _told(reasons: pd.Series[str], language: str, *, most: int = _REASONS_TOLD) -> pd.Series[str]:
-    told = {text: tell(text, language, most=most) for text in reasons.dropna().unique()}
-    return reasons.map(told).fillna("").astype("str")
-
-
-def _taught(skills: pd.Series[str], language: str) -> pd.Series[str]:
-    """Say the skills that lots should teach, the most needed first, and whether the certification names them. Same rows."""
-    told = {
-        text: "; ".join(
-            say(_MARKS[mark], language, title=title, share=share) for _, share, mark, title in json.loads(text)[:_SKILLS_TOLD]
-        )
-        for text in skills.dropna().unique()
-    }
-    return skills.map(told).astype("str").fillna("")
-
-
-def _graded(grades: pd.Series[str], language: str) -> pd.Series[str]:
-    return grades.map({grade: grade_title(grade, language) for grade in grades.dropna().unique()}).fillna("").astype("str")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from needs.show.sheets import by_cost_per_job
+from needs.show.lot_sheets import by_cost_per_job
 from needs.show.titles import titled
 
 LOTS_SHOWN = 15

@@ -18,20 +18,24 @@ from xlsxwriter.worksheet import Worksheet
 from models.seat_costs import STEPS
 from needs.show.figures import safe_cell
 from needs.show.messages import say
-from needs.show.sheets import Sheet, sheets_of, without_empty_columns
+from needs.show.sheet import Sheet, without_empty_columns
+from needs.show.sheets import sheets_of
 from needs.store.schema import conform, empty
 
 _CREATED = datetime(2020, 1, 1)  # fixed, so that the same plan gives the same bytes
 _SHOWN = (
-    *("digest", "lots", "rejected_lots", "rankings", "sector_needs", "forecasts", "outcomes", "effects"),
-    *("seat_costs", "course_scores", "policies", "recommendations"),
+    *("digest", "lots", "rejected_lots", "lot_details", "purchase_changes", "plan_equity", "assumptions", "rankings"),
+    *("sector_needs", "forecasts", "outcomes", "effects", "seat_costs", "course_scores", "policies", "recommendations"),
 )
 _NUMBERS = {
     "count": "#,##0",
     "tenth": "#,##0.0",
     "thousandth": "0.000",
     "euros": '#,##0\u00a0"€"',
+    "cents": '#,##0.00\u00a0"€"',
     "share": "0\u00a0%",
+    "part": "0.0\u00a0%",
+    "ratio": "0.00",
 }
 _KINDS = {
     **dict.fromkeys(("places", "places_max", "sessions", "group_min", "group_max", "hours", "n", "rank", "months"), "count"),
@@ -51,21 +55,35 @@ _KINDS = {
     **{f"{name}{end}": "thousandth" for name in ("net", "gain") for end in ("", "_low", "_high")},
     **dict.fromkeys(("months_from_entry", "n_effective"), "count"),
     **dict.fromkeys(("place_eur", "seat_eur"), "euros"),
+    **dict.fromkeys(("lots", "firm_places", "option_places", "past_places", "past_entries", "past_n", "people"), "count"),
+    **dict.fromkeys(("places_before", "places_difference", "trainee_hours", "renewals"), "count"),
+    **dict.fromkeys(("centre_hours", "company_hours", "remote_hours", "weekly_hours"), "tenth"),
+    **dict.fromkeys(("group_hour_eur", "trainee_hour_eur"), "cents"),
+    **dict.fromkeys(("teaching_eur", "annex_eur", "total_eur", "cost_before_eur", "cost_difference_eur"), "euros"),
+    **dict.fromkeys(("quota", "past_fill", "past_dropout", "past_certified", "past_work", "past_aimed"), "share"),
+    **dict.fromkeys(("people_share", "entries_share", "cost_share", "jobs_share"), "part"),
+    **dict.fromkeys(("effect", "effect_low", "effect_high"), "thousandth"),
+    **dict.fromkeys(("lot_need", "lot_need_low", "lot_need_high"), "tenth"),
+    **{"places_planned": "count", "cost_planned_eur": "euros", "ratio": "ratio"},
     **{f"seat_{step}": "thousandth" for step in STEPS},
     **{f"seat_{step}_eur": "euros" for step in STEPS},
 }
 # A number below zero that its format would show as "-0".
-_SHOWN_AS_ZERO = {"count": 0.5, "tenth": 0.05, "thousandth": 0.0005, "euros": 0.5, "share": 0.005}
+_SHOWN_AS_ZERO = {
+    **{"count": 0.5, "tenth": 0.05, "thousandth": 0.0005, "euros": 0.5, "cents": 0.005},
+    **{"share": 0.005, "part": 0.0005, "ratio": 0.005},
+}
 _HEADER_ROW = 2
 _FROZEN_COLUMNS = 2
-_A3 = 8
+_A3, _A4 = 8, 9
 _LINE_POINTS = 15
 _WIDTH = 30
 _WIDTHS = {
     "message": 100,
     **dict.fromkeys(("certification_title", "occupation_title", "reasons", "caveats"), 44),
     **dict.fromkeys(("formacode_title", "sector_title"), 38),
-    "skills": 60,
+    **dict.fromkeys(("skills", "meaning", "occupations", "families"), 60),
+    **dict.fromkeys(("value", "publics"), 44),
 }
 
 
@@ -105,11 +123,17 @@ def _write_workbook(path: Path, sheets: list[Sheet], exercise: int, language: st
         styles = _styles(book)
         for sheet in map(without_empty_columns, sheets):
             page = book.add_worksheet(say(f"sheet_{sheet.name}", language))
-            page.write_string(0, 0, say(f"title_{sheet.name}", language, exercise=exercise), styles["title"])
+            page.write_string(0, 0, _title(sheet, exercise, language), styles["title"])
             _write_rows(page, sheet, styles, language)
             _write_notes(page, sheet, styles, language)
             _set_print(page, sheet)
     return path
+
+
+def _title(sheet: Sheet, exercise: int, language: str) -> str:
+    """Say the title of a sheet; the notes of one whose columns are named in groups stand beside it."""
+    title = say(f"title_{sheet.name}", language, exercise=exercise)
+    return " · ".join([title, *sheet.notes]) if sheet.bands else title
 
 
 def _styles(book: xlsxwriter.Workbook) -> dict[str, Format]:
@@ -127,6 +151,7 @@ def _styles(book: xlsxwriter.Workbook) -> dict[str, Format]:
     return {
         "title": book.add_format({**look, "bold": True, "font_size": 15, "font_color": "#1F3A5F"}),
         "head": book.add_format(head),
+        "band": book.add_format({**look, "bold": True, "font_color": "#1F3A5F", "bottom": 2, "bg_color": "#E8EEF5"}),
         "note": book.add_format({**look, "italic": True, "font_color": "#444444", "text_wrap": True}),
         "hint": book.add_format({**look, "italic": True, "font_color": "#444444"}),
         "note_heading": book.add_format({**look, "bold": True, "font_size": 12, "font_color": "#1F3A5F"}),
@@ -170,8 +195,9 @@ def _write_cells(page: Worksheet, cells: pd.Series, corner: tuple[int, int], kin
     first, column = corner
     known = cells.notna().tolist()
     for row, (value, there) in enumerate(zip(cells.tolist(), known, strict=True), start=first):
-        if there and kind == "text":
-            page.write_string(row, column, str(value), style)
+        if kind == "text":
+            if there and value:
+                page.write_string(row, column, str(value), style)
         elif there:
             page.write_number(row, column, 0.0 if -_SHOWN_AS_ZERO.get(kind, 0.0) < value < 0 else value, style)
 
@@ -189,6 +215,9 @@ def _write_total(page: Worksheet, sheet: Sheet, corner: tuple[int, int], styles:
 
 
 def _write_notes(page: Worksheet, sheet: Sheet, styles: dict[str, Format], language: str) -> None:
+    if sheet.bands:
+        _write_bands(page, sheet, styles, language)
+        return
     if sheet.name != "digest":
         page.write_string(1, 0, " ".join(sheet.notes), styles["hint"])
         return
@@ -197,6 +226,14 @@ def _write_notes(page: Worksheet, sheet: Sheet, styles: dict[str, Format], langu
     for place, note in enumerate(sheet.notes, start=row + 1):
         page.merge_range(place, 0, place, 2, note, styles["note"])
         page.set_row(place, 28)
+
+
+def _write_bands(page: Worksheet, sheet: Sheet, styles: dict[str, Format], language: str) -> None:
+    """Name the groups of columns above their headers, where each group begins."""
+    bands = [sheet.bands[str(name)] for name in sheet.rows]
+    for column, band in enumerate(bands):
+        begins = column == 0 or band != bands[column - 1]
+        page.write_string(1, column, say(f"band_{band}", language) if begins else "", styles["band"])
 
 
 def _width(cells: pd.Series, name: str, kind: str, heading: str) -> float:
@@ -208,9 +245,9 @@ def _width(cells: pd.Series, name: str, kind: str, heading: str) -> float:
 
 def _set_print(page: Worksheet, sheet: Sheet) -> None:
     page.set_landscape()
-    page.set_paper(_A3 if sheet.printed else 9)
-    page.fit_to_pages(1, 0)
-    page.repeat_rows(_HEADER_ROW)
+    page.set_paper(_A3 if sheet.pages > 1 else _A4)
+    page.fit_to_pages(sheet.pages, 0)
+    page.repeat_rows(_HEADER_ROW - 1, _HEADER_ROW)
+    if sheet.pages > 1:
+        page.repeat_columns(0)
     page.set_footer("&L&A&R&P / &N")
-    if sheet.printed:
-        page.print_area(0, 0, _HEADER_ROW + len(sheet.rows) + 1, sheet.printed - 1)

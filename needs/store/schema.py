@@ -57,6 +57,25 @@ _LOT: _Types = {
     **_numbers("tipping_point"),
     **_texts("decided_by", "skills"),
 }
+_DETAILS: _Types = {
+    **_texts("nsf", "registration", "certification_title", "occupations", "families", "commune"),
+    **_numbers("quota"),
+    **_texts("publics"),
+    **_counts("firm_places", "option_places"),
+    **_numbers("centre_hours", "company_hours", "remote_hours", "trainee_hours", "group_hour_eur", "trainee_hour_eur"),
+    **dict.fromkeys(("teaching_cents", "annex_cents", "allowance_cents", "total_cents"), BigInteger),
+    **_texts("by_funder", "by_year", "contract", "procedure"),
+    **_numbers("renewals"),
+    **_texts("notified", "first_entry", "last_entry"),
+    **_numbers("weekly_hours"),
+    **_texts("past_source"),
+    **_counts("past_from", "past_to", "past_places", "past_entries"),
+    **_numbers("past_fill"),
+    **_second("need"),
+    **_numbers("under_way"),
+    **_second("gap", "effect"),
+    **_texts("aim", "causes"),
+}
 _PUBLISHED: dict[str, tuple[_Types, _Types]] = {
     "forecasts": (_texts("territory", "occupation", "period"), {**_ESTIMATE, **_second("coverage", "need", "seasonal")}),
     "sector_needs": (
@@ -114,6 +133,20 @@ _PUBLISHED: dict[str, tuple[_Types, _Types]] = {
     ),
     "lots": (_texts("lot_id"), _LOT),
     "rejected_lots": (_texts("lot_id"), _LOT),
+    "lot_details": (_texts("lot_id"), _DETAILS),
+    "purchase_changes": (
+        _texts("territory", "sector", "action_type", "level"),
+        {
+            **_counts("exercise_before", "exercise", "places_before", "places"),
+            **dict.fromkeys(("cents_before", "cost_cents"), BigInteger),
+            **_texts("change"),
+        },
+    ),
+    "plan_equity": (
+        _texts("dimension", "group"),
+        {**_counts("people"), **_numbers("expected_entries", "people_share", "entries_share", "ratio")},
+    ),
+    "assumptions": (_texts("name"), {**_counts("line"), **_texts("value", "default", "unit", "meaning")}),
     "recommendations": (
         {**_texts("person"), **_counts("rank")},
         {
