@@ -82,8 +82,8 @@ def seat_chain(training: Training, as_of: pd.Timestamp, params: SeatParams) -> p
 
 def _tally_steps(training: Training, as_of: pd.Timestamp) -> dict[str, pd.DataFrame]:
     """Count what each share is made of. Frames with the columns action_type, k and n; places, then people."""
-    lots = _read_lots(training.purchases)
-    held = _attach_lots(training.sessions, lots)
+    lots = read_lots(training.purchases)
+    held = attach_sessions(training.sessions, lots)
     told = lots["exercise"].isin(held["exercise"]) & (lots["exercise"] < as_of.year)
     over = lots[told & (lots["bids"] != 0).fillna(True) & (lots["bought"] > 0)]
     ran = held.groupby(_LOT, as_index=False)[["places"]].sum()
@@ -107,7 +107,7 @@ def _pairs(types: pd.Series[str], k: pd.Series, n: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({"action_type": types, "k": k.astype("float64"), "n": n.astype("float64")})
 
 
-def _read_lots(purchases: pd.DataFrame) -> pd.DataFrame:
+def read_lots(purchases: pd.DataFrame) -> pd.DataFrame:
     """Read what was bought. One row per lot and exercise: its kind, place, hours, and places ``bought`` (missing: not said)."""
     last = purchases.sort_values([*_LOT, "known_from"]).drop_duplicates(_LOT, keep="last")
     hours = last[["centre_hours", "company_hours", "remote_hours"]].astype("float64").fillna(0.0).sum(axis=1)
@@ -121,7 +121,7 @@ def _read_lots(purchases: pd.DataFrame) -> pd.DataFrame:
     return lots.reset_index(drop=True)
 
 
-def _attach_lots(sessions: pd.DataFrame, lots: pd.DataFrame) -> pd.DataFrame:
+def attach_sessions(sessions: pd.DataFrame, lots: pd.DataFrame) -> pd.DataFrame:
     """Tie each session to the exercise of its lot that its start falls in, or the nearest. One row per session.
 
     ``places`` are as listed (entries where they are not); ``share`` is what the lot leaves of them, 1 where its sessions
@@ -155,8 +155,8 @@ def count_under_way(
     ``under_way`` that rests on lots without a known session. People in training count at home, empty seats and sessions to come
     where they are held, lots without a session over the territory they were bought for, by population.
     """
-    lots = _read_lots(training.purchases)
-    held = _attach_lots(training.sessions, lots)
+    lots = read_lots(training.purchases)
+    held = attach_sessions(training.sessions, lots)
     parts = [
         _people_inside(training.trainings, held, as_of),
         _sessions_ahead(held, training.trainings, chain, as_of),

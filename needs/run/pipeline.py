@@ -33,6 +33,7 @@ from needs.run.digest import Digested, write_digest
 from needs.run.door import Door
 from needs.run.forecasts import forecast_levels, judge_forecasts
 from needs.run.gates import hold_gates, refuse_nothing
+from needs.run.lessons import tell_lessons
 from needs.run.progress import step
 from needs.run.skills import add_skills, count_mass, tell_skills
 from needs.run.unmet import count_unmet
@@ -106,8 +107,7 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         told = tell_skills(forecasts, features, params.skills, limits)
         rows |= {"rows": len(told.needs), **count_mass(told.mass)}
     with step("ranking") as rows:
-        known = Known(features.options, features.eligible, features.outcomes, effects.table, features.chain)
-        ranked = rank_options(yearly_gap(needs), known, params.ranking, limits)
+        ranked = rank_options(yearly_gap(needs), known_of(features, effects), params.ranking, limits)
         rows |= {"options in": len(features.options), "rows": len(ranked)}
     with step("plan") as rows:
         decisions = read_decisions(inputs.tables.overrides, inputs.as_of)
@@ -119,10 +119,11 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         rows |= {"people in": len(features.people), "proposed": len(matched["recommendations"])}
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
     tables |= {"skill_needs": told.needs, "lots": plan.lots, "rejected_lots": plan.rejected, **added}
-    stale = (inputs.as_of - inputs.tables.newest).days
-    digested = Digested(
-        inputs.tables, features, tables, judged, told.mass, plan, audited, effects.everybody, inputs.door, stale
-    )
+    with step("lessons") as rows:
+        tables |= tell_lessons(features, inputs.tables, plan, tables, inputs.as_of, params)
+        rows |= {"lots over": len(tables["lessons"]), "decisions": len(tables["decisions"])}
+    seen, age = (inputs.tables, features, tables, judged, told.mass), (inputs.as_of - inputs.tables.newest).days
+    digested = Digested(*seen, plan, audited, effects.everybody, inputs.door, age)
     return _held(tables | {"digest": write_digest(digested, params)}, features, params)
 
 
@@ -131,6 +132,11 @@ def _held(tables: dict[str, pd.DataFrame], features: Features, params: Params) -
     published = {name: _published_columns(name, frame) for name, frame in tables.items()}
     hold_gates(published, features.people, params)
     return published
+
+
+def known_of(features: Features, effects: Effects) -> Known:
+    """Give what the ranking sets against the gaps."""
+    return Known(features.options, features.eligible, features.outcomes, effects.table, features.chain)
 
 
 def forecast(features: Features, inputs: Inputs) -> pd.DataFrame:

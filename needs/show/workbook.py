@@ -17,6 +17,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from models.seat_costs import STEPS
 from needs.show.figures import safe_cell
+from needs.show.lessons_sheet import KINDS, decisions_sheet, lessons_sheet
 from needs.show.messages import say
 from needs.show.sheets import Sheet, sheets_of, without_empty_columns
 from needs.store.schema import conform, empty
@@ -24,7 +25,7 @@ from needs.store.schema import conform, empty
 _CREATED = datetime(2020, 1, 1)  # fixed, so that the same plan gives the same bytes
 _SHOWN = (
     *("digest", "lots", "rejected_lots", "rankings", "sector_needs", "forecasts", "outcomes", "effects"),
-    *("seat_costs", "course_scores", "policies", "recommendations"),
+    *("seat_costs", "course_scores", "lessons", "decisions", "policies", "recommendations"),
 )
 _NUMBERS = {
     "count": "#,##0",
@@ -52,6 +53,7 @@ _KINDS = {
     **dict.fromkeys(("place_eur", "seat_eur"), "euros"),
     **{f"seat_{step}": "thousandth" for step in STEPS},
     **{f"seat_{step}_eur": "euros" for step in STEPS},
+    **KINDS,
 }
 # A number below zero that its format would show as "-0".
 _SHOWN_AS_ZERO = {"count": 0.5, "tenth": 0.05, "thousandth": 0.0005, "euros": 0.5, "share": 0.005}
@@ -72,7 +74,8 @@ def write_exports(folder: Path, exercise: int, tables: Mapping[str, pd.DataFrame
     """Write what planners and other programs take from a published run. Returns the files written."""
     folder.mkdir(parents=True, exist_ok=True)
     shown = {name: conform(name, tables[name]) if name in tables else empty(name) for name in _SHOWN}
-    sheets = sheets_of(shown, exercise, language)
+    past = [lessons_sheet(shown["lessons"], language), decisions_sheet(shown["decisions"], language)]
+    sheets = [*sheets_of(shown, exercise, language), *past]
     named = {sheet.name: sheet for sheet in sheets}
     return [
         _write_workbook(folder / f"plan_{exercise}.xlsx", sheets, exercise, language),
