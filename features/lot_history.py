@@ -1,7 +1,7 @@
 """How what may be bought again was bought before: on what terms, where, with whom, and how full.
 
 An *option* is what :mod:`features.options` lists: a sector, a type of action and an exit level. ``held`` are the sessions with
-what is known of their lots, as :func:`features.seats.attach_lots` gives them.
+what is known of their lots, as :func:`features.seats.attach_sessions` gives them.
 """
 
 from __future__ import annotations

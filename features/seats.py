@@ -83,7 +83,7 @@ def seat_chain(training: Training, as_of: pd.Timestamp, params: SeatParams) -> p
 def _tally_steps(training: Training, as_of: pd.Timestamp) -> dict[str, pd.DataFrame]:
     """Count what each share is made of. Frames with the columns action_type, k and n; places, then people."""
     lots = read_lots(training.purchases)
-    held = attach_lots(training.sessions, lots)
+    held = attach_sessions(training.sessions, lots)
     told = lots["exercise"].isin(held["exercise"]) & (lots["exercise"] < as_of.year)
     over = lots[told & (lots["bids"] != 0).fillna(True) & (lots["bought"] > 0)]
     ran = held.groupby(_LOT, as_index=False)[["places"]].sum()
@@ -121,7 +121,7 @@ def read_lots(purchases: pd.DataFrame) -> pd.DataFrame:
     return lots.reset_index(drop=True)
 
 
-def attach_lots(sessions: pd.DataFrame, lots: pd.DataFrame) -> pd.DataFrame:
+def attach_sessions(sessions: pd.DataFrame, lots: pd.DataFrame) -> pd.DataFrame:
     """Tie each session to the exercise of its lot that its start falls in, or the nearest. One row per session.
 
     ``places`` are as listed (entries where they are not); ``share`` is what the lot leaves of them, 1 where its sessions
@@ -156,7 +156,7 @@ def count_under_way(
     where they are held, lots without a session over the territory they were bought for, by population.
     """
     lots = read_lots(training.purchases)
-    held = attach_lots(training.sessions, lots)
+    held = attach_sessions(training.sessions, lots)
     parts = [
         _people_inside(training.trainings, held, as_of),
         _sessions_ahead(held, training.trainings, chain, as_of),

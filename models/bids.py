@@ -36,7 +36,7 @@ def write_problem(ranked: pd.DataFrame, finishing: float, params: PurchaseParams
     """Write what can be bought. A cell is an option with a size of its group and a lever or none; a bid, a cell under an
     envelope that may pay for it.
 
-    ``finishing`` is the share of places whose people finish. A pool is the recruitments of a sector and level in a territory,
+    ``finishing`` is the share of places whose people finish. A pool is the recruitments of a sector in a territory,
     or its people not yet served for types without a sector; its steps are as wide as its smallest session.
     """
     cells = _cells(ranked, params, grounds)
@@ -143,7 +143,7 @@ def _filled_pools(
     Of a session that finds room in part, the rest of its places bring next to nothing.
     """
     general = ranked["action_type"].isin(GENERAL)
-    keys = ["territory", *(ranked[name].mask(general, "") for name in ("sector", "level")), general]
+    keys = ["territory", ranked["sector"].mask(general, ""), general]
     pools = np.asarray(ranked.groupby(keys).ngroup(), dtype=np.int64)
     first = ranked.groupby(pools)[["gap", "gap_low", "gap_high", "need"]].first().fillna(0.0)
     gap, spread = first["gap"].to_numpy(dtype="float64"), spread_of(first)

@@ -19,6 +19,7 @@ from models.absorption import absorption, spread_of
 from models.reasons import CaveatParams, tell_caveats, tell_reasons
 
 OPTION = ["sector", "action_type", "level"]
+_GAPS = ("need", "gap", "gap_low", "gap_high")
 KEY = ["territory", *OPTION]
 GENERAL = (*PREPARING, CREATING)
 ENDS = ("", "_low", "_high")
@@ -72,7 +73,7 @@ def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits
     success = fill × effect of an entry on durable work × share that training can answer × (1 − risk that nobody bids).
 
     An effect is that of entries: it counts those who never finish. A type that prepares others is worth its effect on entering
-    a qualifying course × what such a course is worth there; business creation, its effect on own businesses. ``rank`` 1 is the
+    a qualifying course × what such a course is worth there; an own business is durable work. ``rank`` 1 is the
     lowest cost per job; an option worth nothing comes last and has no cost. ``emerging_rank`` is the same order among options
     for what emerges. The grade is no better than that of the effect.
     """
@@ -109,12 +110,12 @@ def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
     """Say how likely each option finds a recruitment open, and what training can answer. One row per territory, option."""
     territories = pd.DataFrame({"territory": sorted(set(gaps["territory"]) | set(known.eligible["territory"]))}, dtype="str")
     rows = territories.merge(known.options, how="cross")
-    rows = rows.merge(gaps, on=["territory", "sector", "level"], how="left", validate="many_to_one")
+    rows = rows.merge(gaps_of_sectors(gaps), on=["territory", "sector"], how="left", validate="many_to_one")
+    rows = rows.merge(gaps.drop(columns=list(_GAPS)), on=["territory", "sector", "level"], how="left", validate="many_to_one")
     rows = rows.merge(known.eligible, on="territory", how="left", validate="many_to_one")
     general = rows["action_type"].isin(GENERAL)
     people = rows["people"].fillna(0).astype("float64")
-    bounds = ("gap", "gap_low", "gap_high")
-    filled = {name: rows[name].fillna(0.0).mask(general, people) for name in ("need", *bounds)}
+    filled = {name: rows[name].fillna(0.0).mask(general, people) for name in _GAPS}
     gap = filled["gap"].to_numpy(dtype="float64")
     opened = np.where(filled["need"] > 0, absorption(gap, spread_of(pd.DataFrame(filled))), 0.0)
     # What nobody published a cause of is taken to be answered by training, as the need itself is.
@@ -126,6 +127,14 @@ def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
         disagreement=rows["disagreement"].mask(general),
         fill=float(known.chain["fill"].iloc[0]),
     )
+
+
+def gaps_of_sectors(gaps: pd.DataFrame) -> pd.DataFrame:
+    """Add up the gaps of the levels of a sector, whose courses serve the same recruitments. One row per territory, sector."""
+    half = {end: (gaps[f"gap_{end}"] - gaps["gap"]) ** 2 for end in ("low", "high")}
+    sums = gaps.assign(**half).groupby(["territory", "sector"], as_index=False)[["need", "gap", "low", "high"]].sum(min_count=1)
+    low, high = sums["gap"] - np.sqrt(sums["low"]), sums["gap"] + np.sqrt(sums["high"])
+    return sums[["territory", "sector", "need", "gap"]].assign(gap_low=low, gap_high=high)
 
 
 def _beside_signs(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
@@ -143,7 +152,7 @@ def _beside_signs(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
 
 def _with_aims(rows: pd.DataFrame) -> pd.DataFrame:
     """Name the outcome that each option is for. Same rows."""
-    aims = rows["action_type"].map({**dict.fromkeys(PREPARING, "qualification"), CREATING: "own_business"}).fillna("durable")
+    aims = rows["action_type"].map(dict.fromkeys(PREPARING, "qualification")).fillna("durable")
     return rows.assign(outcome=aims.astype("str"))
 
 

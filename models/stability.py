@@ -1,6 +1,6 @@
 """How sure a purchase is: need, effect and cost are drawn jointly, and the plan made again each time.
 
-An effect is the Region's, so that a draw moves it alike in all bassins; the gap of each sector and level of a bassin is
+An effect is the Region's, so that a draw moves it alike in all bassins; the gap of each sector of a bassin is
 drawn around its estimate, as wide below and above as its bounds; the price of a kind of training moves as those of its lots
 differ. Parts of sessions can be bought in a draw: an option counts as bought where half a session is.
 """
@@ -65,8 +65,8 @@ def _drawn(
 
 
 def _with_gaps(ranked: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw the gap of each sector and level of a territory, all its options alike, and take it for sure. Same rows."""
-    cell = ranked.groupby(["territory", "sector", "level"]).ngroup().to_numpy()
+    """Draw the gap of each sector of a territory, all its options alike, and take it for sure. Same rows."""
+    cell = ranked.groupby(["territory", "sector"]).ngroup().to_numpy()
     z = rng.standard_normal(int(cell.max()) + 1)[cell]
     middle, low, high = (ranked[name].fillna(0.0).to_numpy(dtype="float64") for name in ("gap", "gap_low", "gap_high"))
     gap = middle + np.where(z < 0, middle - low, high - middle) * 2 / EIGHTIETH * z

@@ -125,14 +125,16 @@ def backtest(
     as_of: Annotated[
         str | None, typer.Option(help="Day up to which all is known; the newest day of the data by default.")
     ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Judge the plan of a past year instead, beside simple rules.")] = False,
 ) -> None:
     """Judge forecasts over past purchases, beside naive ones: scores, a picture and an MLflow run.
 
     Example: needs backtest --as-of 2026-03-31
     """
     from needs.show.judged import tell_backtest
+    from needs.show.plan_judged import tell_plan_backtest
 
-    typer.echo(tell_backtest(ctx.obj.home, ctx.obj.params(), as_of))
+    typer.echo((tell_plan_backtest if plan else tell_backtest)(ctx.obj.home, ctx.obj.params(), as_of))
 
 
 @app.command()

@@ -19,8 +19,9 @@ from features.decisions import read_decisions
 from features.errors import InputError
 from models.bids import bind, write_problem
 from models.buying import Problem, SearchParams, Whole, buy, jobs_of, relax, worth_of
-from models.envelopes import RESERVED, Envelope, Grounds, PurchaseParams, Rule
+from models.envelopes import Envelope, Grounds, PurchaseParams, Rule
 from models.purchase import Plan, plan_purchase
+from tests.option_frames import TERMS
 
 LIMITS = GradeLimits(100, 30, 10, 0.2, 0.5)
 CHAIN = pd.DataFrame({"action_type": ["certification"], "fill": [0.8], "completion": [0.75]})
@@ -33,7 +34,6 @@ KINDS = (
     ("312", "professionnalisation", "4"),
     ("150", "langue", ""),
 )
-OF = dict.fromkeys(RESERVED, 0.25)
 KEY = ["territory", "sector", "action_type", "level", "envelope"]
 
 
@@ -46,15 +46,14 @@ def ranked_of(seed: int, territories: tuple[str, ...] = TERRITORIES[:2], kinds: 
     of = np.tile(np.arange(kinds), len(territories))
     success = rng.uniform(0.02, 0.3, len(rows))
     rows = rows.assign(sector=sector, action_type=action, level=level, place_eur=price[of], group=group[of])
-    pools = rows.groupby(["territory", rows["sector"].mask(rows["action_type"] == "langue", ""), "level"]).ngroup()
+    pools = rows.groupby(["territory", rows["sector"].mask(rows["action_type"] == "langue", "")]).ngroup()
     need = rng.uniform(5, 60, pools.max() + 1)
+    gap = (need * rng.uniform(-0.1, 1.1, len(need)))[pools]
     return rows.assign(
         formacode=rows["sector"] + "01", certification="1", entry_level="", group_min=rows["group"], group_max=rows["group"],
-        hours=400.0, busiest=busiest, risk=0.0, fill=0.8, success=success, need=need[pools],
-        gap=(gap := (need * rng.uniform(-0.1, 1.1, len(need)))[pools]), gap_low=gap - 5.0, gap_high=gap + 5.0, value=success, low=0.5 * success, high=1.5 * success, n=60.0,
-        borrowed=0.2, success_low=0.5 * success, success_high=1.5 * success, group_paid=True,
-        allowance_eur=0.0, price_spread=0.1, certified_until=pd.NaT, never_bought=False, emerging=0.0,
-        **{f"of_{public}": share for public, share in OF.items()},
+        hours=400.0, busiest=busiest, risk=0.0, fill=0.8, success=success, need=need[pools], gap=gap, gap_low=gap - 5.0,
+        gap_high=gap + 5.0, value=success, low=0.5 * success, high=1.5 * success, n=60.0,
+        borrowed=0.2, success_low=0.5 * success, success_high=1.5 * success, **TERMS,
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def assert_same(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) ->
 
 def test_every_stage_publishes_something(published: dict[str, pd.DataFrame]) -> None:
     empty = {name for name, frame in published.items() if frame.empty}
-    assert not empty - {"unmet", "policies"}, "of rules, too few people of the tiny region tell anything"
+    assert not empty - {"unmet", "policies", "decisions"}, "of rules, too few people of the tiny region tell anything"
     assert published["recommendations"]["person"].nunique() > 100
     assert (published["lots"]["cost_cents"] > 0).all()
 

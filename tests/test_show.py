@@ -19,6 +19,7 @@ from lxml import etree, html
 from features import facts
 from features.contracts import ESTIMATE
 from features.vocabulary import ACTION_TYPES, PUBLICS, months_from
+from models.lessons import STEPS as STEPS_TAUGHT
 from models.matching import BARRIERS
 from models.seat_costs import STEPS
 from needs.show.figures import count, euros, percent, safe_cell
@@ -149,6 +150,36 @@ def course_scores(draw):
     )
 
 
+def lessons(draw):
+    rows = pd.DataFrame({"lot": ["GE25-0001", "GE25-0002"], "exercise": 2025, "territory": ["BE4441", "D67"]})
+    shares = {f"{step}{end}": draw.random(2) for step in STEPS_TAUGHT for end in ("", "_n", "_predicted")}
+    numbers = (
+        "bought",
+        "places_run",
+        "entries",
+        "cost_eur",
+        "work_6",
+        "durable_12",
+        "jobs_predicted",
+        "jobs",
+        "jobs_low",
+        "jobs_high",
+    )
+    apart = {f"{name}_apart": ["above", "as_predicted"] for name in (*STEPS_TAUGHT, "jobs")}
+    return rows.assign(
+        **shares, **{name: draw.random(2) for name in numbers}, **apart, bids=[0, 3], sessions=2, sessions_run=1, level="4",
+        action_type="certification", sector="230", formacode="23035", decided_by=["human", "engine"],
+    )  # fmt: skip
+
+
+def decisions(draw):
+    rows = pd.DataFrame(
+        {"lot_id": ["2027-BE4441-23035-1a2b3c4d"], "field": ["verrou"], "author": ["A. Martin"], "motive": ["demande"]}
+    )
+    numbers = ("asked", "sessions", "sessions_free", "jobs", "jobs_free", "entries_obtained", "jobs_obtained")
+    return rows.assign(**{name: draw.random(1) for name in numbers})
+
+
 def policies(draw):
     rows = pd.DataFrame({"policy": ["status_quo", "nothing", "public:rsa", "tree_2", "unrestricted_capped"]})
     numbers = {name: draw.random(len(rows)) for name in ("places", "cost")}
@@ -188,6 +219,8 @@ def published(bassins=5, occupations=6, months=30, size=60):
         "purchase_changes": plan_frames.purchase_changes(bought),
         "plan_equity": plan_frames.plan_equity(towns[0]),
         "assumptions": plan_frames.assumptions(),
+        "lessons": lessons(draw),
+        "decisions": decisions(draw),
         "recommendations": pd.DataFrame(
             {"person": ["p" * 32] * 2, "rank": [1, 2], "session": ["s1", "s2"], "starts": pd.to_datetime(["2026-09-01"] * 2)}
         ),

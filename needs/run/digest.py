@@ -9,6 +9,7 @@ import pandas as pd
 
 from features.build import Features
 from features.tables import Tables
+from models.lessons import STEPS, sum_up
 from models.purchase import Plan
 from needs.params import Params
 from needs.run.door import Door
@@ -54,6 +55,7 @@ def write_digest(digested: Digested, params: Params) -> pd.DataFrame:
         *_skills(digested),
         *_effects(digested, params),
         *_plan(digested, params),
+        *_lessons(digested),
         *_silences(digested),
     ]
     told = sorted(lines, key=lambda line: line[0] != "warning")
@@ -192,6 +194,20 @@ def _plan(digested: Digested, params: Params) -> Iterator[Line]:
         yield "warning", "plan.partly_past", {"exercise": digested.plan.exercise, "months": months}, months
     yield "info", "plan.jobs", {"jobs": float(lots["value"].sum()), "lots": len(lots)}, float(lots["value"].sum())
     yield "info", "plan.gap", {"gap": digested.plan.gap}, digested.plan.gap
+
+
+def _lessons(digested: Digested) -> Iterator[Line]:
+    """Say of the newest purchases that are over what was predicted and what was obtained."""
+    for exercise, lots in digested.tables["lessons"].groupby("exercise"):
+        sums = sum_up(lots)
+        told = {"exercise": exercise, **sums}
+        yield "info", "lessons.lots", told, sums["unsuccessful"]
+        for step in STEPS:
+            values = {"exercise": exercise, "share": sums[step], "predicted": sums[f"{step}_predicted"]}
+            if pd.notna(sums[step]):
+                yield "info", f"lessons.{step}", values, sums[step]
+        if sums["scored"]:
+            yield "info", "lessons.jobs", told, sums["jobs"]
 
 
 def _silences(digested: Digested) -> Iterator[Line]:

@@ -33,7 +33,7 @@ from features.lot_history import (
 from features.market_tables import CAUSES
 from features.options import OPTION
 from features.places import own_or_shipped
-from features.seats import attach_lots, read_lots
+from features.seats import attach_sessions, read_lots
 from features.supply import latest_people, round_along
 from features.tables import Tables
 from features.vocabulary import REGION
@@ -77,7 +77,7 @@ class Decided:
     @property
     def held(self) -> pd.DataFrame:
         """The sessions with their lots. One row per session."""
-        return attach_lots(self.known.sessions, read_lots(self.known.purchases))
+        return attach_sessions(self.known.sessions, read_lots(self.known.purchases))
 
 
 def tell_purchase(decided: Decided, params: Params) -> dict[str, pd.DataFrame]:

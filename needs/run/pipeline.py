@@ -36,6 +36,8 @@ from needs.run.digest import Digested, write_digest
 from needs.run.door import Door
 from needs.run.forecasts import forecast_levels, judge_forecasts
 from needs.run.gates import hold_gates, refuse_nothing
+from needs.run.grounds import grounds_of
+from needs.run.lessons import tell_lessons
 from needs.run.lot_details import Decided, tell_purchase
 from needs.run.progress import step
 from needs.run.skills import add_skills, count_mass, tell_skills
@@ -114,19 +116,28 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         ranked = rank_options(yearly_gap(needs), known, params.ranking, limits)
         rows |= {"options in": len(features.options), "rows": len(ranked)}
     with step("plan") as rows:
-        decisions = read_decisions(inputs.tables.overrides, inputs.as_of)
-        plan = plan_purchase(ranked, features.chain, inputs.exercise, params.purchase, limits, decisions=decisions)
-        plan = add_skills(plan, _served(forecasts, inputs), features, inputs.tables, params.skills)
+        plan = add_skills(
+            decide(ranked, features.chain, inputs), _served(forecasts, inputs), features, inputs.tables, params.skills
+        )
         rows |= {"options in": len(ranked), "lots": len(plan.lots), "not bought": len(plan.rejected)}
     with step("matches") as rows:
         matched, audited = match(features, effects, links, inputs)
         rows |= {"people in": len(features.people), "proposed": len(matched["recommendations"])}
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, "rankings": ranked, **matched}
     tables |= {"skill_needs": told.needs, **added, **tables_of(plan, ranked, needs, features, inputs)}
-    stale = (inputs.as_of - inputs.tables.newest).days
-    digested = Digested(
-        inputs.tables, features, tables, judged, told.mass, plan, audited, effects.everybody, inputs.door, stale
-    )
+    with step("lessons") as rows:
+        tables |= tell_lessons(
+            features,
+            inputs.tables,
+            plan,
+            tables,
+            inputs.as_of,
+            params,
+            partial(decide, ranked, features.chain, inputs, free=True),
+        )
+        rows |= {"lots over": len(tables["lessons"]), "decisions": len(tables["decisions"])}
+    seen, age = (inputs.tables, features, tables, judged, told.mass), (inputs.as_of - inputs.tables.newest).days
+    digested = Digested(*seen, plan, audited, effects.everybody, inputs.door, age)
     return _held(tables | {"digest": write_digest(digested, params)}, features, params)
 
 
@@ -187,6 +198,20 @@ def what_is_known(features: Features, effects: pd.DataFrame, forecasts: pd.DataF
         chain=features.chain,
         bought=list_bought(known.purchases, own_or_shipped(known.territories)),
         signs=sector_signs(_served(forecasts, inputs), signs, links),
+    )
+
+
+def decide(ranked: pd.DataFrame, chain: pd.DataFrame, inputs: Inputs, *, free: bool = False) -> Plan:
+    """Spend the envelopes on what is ranked, with the decisions of people that are in force; ``free`` of them, if asked."""
+    params, known = inputs.params, inputs.tables
+    return plan_purchase(
+        ranked,
+        chain,
+        inputs.exercise,
+        params.purchase,
+        params.features.grades.limits(),
+        grounds=grounds_of(known, inputs.as_of),
+        decisions=None if free else read_decisions(known.overrides, inputs.as_of),
     )
 
 

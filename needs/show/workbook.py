@@ -17,6 +17,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from models.seat_costs import STEPS
 from needs.show.figures import safe_cell
+from needs.show.lessons_sheet import KINDS, decisions_sheet, lessons_sheet
 from needs.show.messages import say
 from needs.show.sheet import Sheet, without_empty_columns
 from needs.show.sheets import sheets_of
@@ -26,6 +27,7 @@ _CREATED = datetime(2020, 1, 1)  # fixed, so that the same plan gives the same b
 _SHOWN = (
     *("digest", "lots", "rejected_lots", "lot_details", "purchase_changes", "plan_equity", "assumptions", "rankings"),
     *("sector_needs", "forecasts", "outcomes", "effects", "seat_costs", "course_scores", "policies", "recommendations"),
+    *("lessons", "decisions"),
 )
 _NUMBERS = {
     "count": "#,##0",
@@ -67,6 +69,7 @@ _KINDS = {
     **{"places_planned": "count", "cost_planned_eur": "euros", "ratio": "ratio"},
     **{f"seat_{step}": "thousandth" for step in STEPS},
     **{f"seat_{step}_eur": "euros" for step in STEPS},
+    **KINDS,
 }
 # A number below zero that its format would show as "-0".
 _SHOWN_AS_ZERO = {
@@ -91,7 +94,8 @@ def write_exports(folder: Path, exercise: int, tables: Mapping[str, pd.DataFrame
     """Write what planners and other programs take from a published run. Returns the files written."""
     folder.mkdir(parents=True, exist_ok=True)
     shown = {name: conform(name, tables[name]) if name in tables else empty(name) for name in _SHOWN}
-    sheets = sheets_of(shown, exercise, language)
+    past = [lessons_sheet(shown["lessons"], language), decisions_sheet(shown["decisions"], language)]
+    sheets = [*sheets_of(shown, exercise, language), *past]
     named = {sheet.name: sheet for sheet in sheets}
     return [
         _write_workbook(folder / f"plan_{exercise}.xlsx", sheets, exercise, language),

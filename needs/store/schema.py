@@ -13,6 +13,7 @@ import pandas as pd
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Float, ForeignKey, Integer, MetaData, Table, Text
 
 from features.contracts import ESTIMATE
+from models.lessons import STEPS as STEPS_TAUGHT
 from models.seat_costs import STEPS
 
 SCHEMA_VERSION = 3
@@ -39,6 +40,12 @@ def _counts(*names: str) -> _Types:
 def _second(*names: str) -> _Types:
     """Give the columns of second estimates: each ``name, name_low, name_high``."""
     return _numbers(*(f"{name}{end}" for name in names for end in ("", "_low", "_high")))
+
+
+def _shares_apart(*names: str) -> _Types:
+    """Give the columns of shares predicted and obtained: each ``name, name_n, name_predicted, name_apart``."""
+    numbers = _numbers(*(f"{name}{end}" for name in names for end in ("", "_n", "_predicted")))
+    return {**numbers, **_texts(*(f"{name}_apart" for name in names))}
 
 
 _ESTIMATE: _Types = {name: Text if name == "grade" else Float for name in ESTIMATE}
@@ -116,6 +123,25 @@ _PUBLISHED: dict[str, tuple[_Types, _Types]] = {
     "course_scores": (
         _texts("kind", "code", "action_type"),
         {**_ESTIMATE, **_numbers("raw_rate", "promised", "beyond"), **_counts("rank")},
+    ),
+    "lessons": (
+        {**_texts("lot"), **_counts("exercise")},
+        {
+            **_texts("action_type", "sector", "formacode", "level", "territory"),
+            **_counts("bids", "sessions", "sessions_run"),
+            **_numbers("bought", "places_run", "entries", "cost_eur"),
+            **_shares_apart(*STEPS_TAUGHT),
+            **_numbers("work_6", "work_6_n", "durable_12", "durable_12_n", "jobs_predicted", "jobs", "jobs_low", "jobs_high"),
+            **_texts("jobs_apart", "decided_by"),
+        },
+    ),
+    "decisions": (
+        _texts("lot_id", "field"),
+        {
+            **_numbers("asked"),
+            **_texts("author", "motive"),
+            **_numbers("sessions", "sessions_free", "jobs", "jobs_free", "entries_obtained", "jobs_obtained"),
+        },
     ),
     "policies": (
         _texts("policy"),

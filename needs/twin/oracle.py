@@ -26,6 +26,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from needs.simple_rules import Shelf
 from needs.twin.effects import absorption
 from needs.twin.places import Numbers
 from needs.twin.work import Whole
@@ -62,6 +63,12 @@ class Menu:
         """Give the sessions each option can have in all, by its number."""
         listed = self.worth.assign(option=self.option).drop_duplicates("option").sort_values("option")
         return listed["capacity"].to_numpy(dtype=np.int64)
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Give what simple rules choose from."""
+        rows = self.worth[[*KEY, "session_cents"]].assign(general=~np.isfinite(self.worth["room"]))
+        return Shelf(rows, self.option, self.capacity, self.budget_cents)
 
     def plan(self, sessions: Whole) -> pd.DataFrame:
         """Write whole sessions of each row of the menu as a plan. One row per bassin and option bought."""

@@ -7,25 +7,21 @@
   all who left, as perfect files would give them).
 - ``random``: sessions drawn at random.
 
-All have the oracle's menu, budget and providers, and buy whole sessions. A rule says how many sessions of each row it would
-have (any number, parts too); :func:`share_out` turns that into whole ones, one at a time, each time of the row that is furthest
-behind its due (Webster's method, also Sainte-Laguë's: the k-th session of a row comes at (k − ½) ÷ its due), until the money
-or the providers are used up.
+All have the oracle's menu, budget and providers, and buy whole sessions (:mod:`needs.simple_rules`).
 """
 
 from __future__ import annotations
 
-import heapq
-
 import numpy as np
 import pandas as pd
 
+from needs.simple_rules import POOL, by_chance, by_projects, by_rates, share_out
 from needs.twin.oracle import Menu, Oracle
 from needs.twin.places import Numbers
 from needs.twin.survey import family_links, nomenclature_of
 from needs.twin.work import Whole
 from needs.twin.world import World
-from needs.twin.worth import KEY, OPTION, POOL, plan_value, with_option
+from needs.twin.worth import KEY, plan_value, with_option
 
 _SECRET_BELOW = 5
 _FEWEST_LEAVERS = 10
@@ -52,7 +48,7 @@ def _last_year(world: World) -> int:
 
 def follow_last_purchase(world: World, menu: Menu, sessions: pd.DataFrame) -> Whole:
     """Buy again what was held in the last year that is over. Sessions of each row of the menu."""
-    return share_out(menu, _last_held(world, menu, sessions))
+    return share_out(menu.shelf, _last_held(world, menu, sessions))
 
 
 def _last_held(world: World, menu: Menu, sessions: pd.DataFrame) -> Numbers:
@@ -64,25 +60,7 @@ def _last_held(world: World, menu: Menu, sessions: pd.DataFrame) -> Numbers:
 
 def follow_projects(world: World, menu: Menu, sessions: pd.DataFrame, survey: pd.DataFrame) -> Whole:
     """Buy by the projects of the last survey (its rows: year, family, territory, ``met``). Sessions of each row of the menu."""
-    rows = menu.worth
-    money = _last_held(world, menu, sessions) * rows["session_cents"]
-    general = ~np.isfinite(rows["room"])
-    usual = money.groupby([rows[name] for name in OPTION]).transform("sum")
-    # an option that was not held last year counts for little, so that a sector without any still has a mix
-    weight = usual + 1e-6 * usual.sum() + 1e-12
-    projects = _projects(world, survey)
-    in_sector = projects.reindex(pd.MultiIndex.from_frame(rows[POOL])).fillna(0.0).to_numpy()
-    in_all = projects.groupby("territory").sum().reindex(rows["territory"]).fillna(0.0).to_numpy()
-    mix = weight / weight.groupby([rows[name] for name in POOL]).transform("sum")
-    share = float(money[general].sum() / max(money.sum(), 1.0))
-    due = (1 - share) * _shares(in_sector * mix, ~general) + share * _shares(in_all * weight, general)
-    return share_out(menu, due * menu.budget_cents / rows["session_cents"].to_numpy())
-
-
-def _shares(amounts: pd.Series[float], inside: pd.Series[bool]) -> Numbers:
-    """Give each row's share of the amounts of the rows inside; 0 for others."""
-    kept = amounts.where(inside, 0.0).to_numpy(dtype="float64")
-    return np.asarray(kept / max(float(kept.sum()), 1e-12))
+    return by_projects(menu.shelf, _last_held(world, menu, sessions), _projects(world, survey))
 
 
 def _projects(world: World, survey: pd.DataFrame) -> pd.Series[float]:
@@ -100,33 +78,12 @@ def _projects(world: World, survey: pd.DataFrame) -> pd.Series[float]:
 def follow_raw_rates(world: World, menu: Menu, rates: pd.DataFrame) -> Whole:
     """Buy the best raw rates first, in each bassin by its people. Sessions of each row of the menu."""
     known = rates[rates["n"] >= _FEWEST_LEAVERS].set_index(["sector", "action_type"])["rate"]
-    found = known.reindex(pd.MultiIndex.from_frame(menu.worth[["sector", "action_type"]])).fillna(0.0).to_numpy()
-    people = world.atoms.groupby("territory")["population"].sum()
-    return share_out(menu, people.reindex(menu.worth["territory"]).to_numpy(dtype="float64"), -found)
+    return by_rates(menu.shelf, known, world.atoms.groupby("territory")["population"].sum())
 
 
 def follow_chance(world: World, menu: Menu) -> Whole:
     """Buy sessions at random. Sessions of each row of the menu."""
-    return share_out(menu, world.rng("random plan").exponential(size=len(menu.worth)))
-
-
-def share_out(menu: Menu, due: Numbers, turn: Numbers | None = None) -> Whole:
-    """Buy whole sessions in proportion to what is due to each row; rows of an earlier ``turn`` first. Sessions of each row."""
-    bought = np.zeros(len(due), dtype=np.int64)
-    costs, option, spare = menu.worth["session_cents"].tolist(), menu.option.tolist(), menu.capacity.tolist()
-    turns = np.zeros(len(due)) if turn is None else turn
-    heap = [(float(turns[row]), 0.5 / float(due[row]), row) for row in np.flatnonzero(due > 0).tolist()]
-    heapq.heapify(heap)
-    left = menu.budget_cents
-    while heap:
-        first, when, row = heapq.heappop(heap)
-        if costs[row] > left or not spare[option[row]]:
-            continue
-        bought[row] += 1
-        left -= costs[row]
-        spare[option[row]] -= 1
-        heapq.heappush(heap, (first, when + 1 / float(due[row]), row))
-    return bought
+    return by_chance(menu.shelf, world.rng("random plan"))
 
 
 def plan_tables(menu: Menu, oracle: Oracle, bought: dict[str, Whole]) -> tuple[pd.DataFrame, pd.DataFrame]:
