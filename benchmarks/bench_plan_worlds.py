@@ -30,7 +30,7 @@ from needs.params import Params, load_params
 from needs.run.choice import Chosen, choose
 from needs.run.door import Door
 from needs.run.ingest import ingest
-from needs.run.pipeline import gather
+from needs.run.inputs import gather
 from needs.store.lake import read_tables
 from needs.twin import draw
 from needs.twin.region import AS_OF

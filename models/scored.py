@@ -18,7 +18,8 @@ def score_decisions(decisions: pd.DataFrame, plan: Plan, without: Callable[[], P
     """Say what each decision changed of its lot. One row per lot_id and field: asked, author, motive, and what is bought.
 
     ``sessions`` and ``jobs`` are those of the lot in ``plan``, which keeps the decisions; ``sessions_free`` and ``jobs_free``,
-    those of the plan ``without``, which is only made where there are some. Missing where the decision names no lot that can be bought.
+    those of the plan ``without``, which is only made where there are some. Missing where a decision names no lot that can be
+    bought.
     """
     asked = list_decisions(decisions)
     if asked.empty:

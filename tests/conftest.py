@@ -21,8 +21,9 @@ from features.sources import SOURCES
 from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.door import Door
+from needs.run.inputs import Inputs, gather
 from needs.run.nightly import run_nightly
-from needs.run.pipeline import Inputs, compute, gather
+from needs.run.pipeline import compute
 from needs.store.lake import read_tables
 from needs.twin import Drawn, draw
 

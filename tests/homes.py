@@ -16,7 +16,7 @@ from features.sources import SOURCES, files_of
 from needs.home import Home
 from needs.params import load_params
 from needs.run.ingest import door_of, ingest
-from needs.run.pipeline import Inputs, gather
+from needs.run.inputs import Inputs, gather
 from needs.store.lake import read_tables
 
 AS_OF = "2026-03-31"

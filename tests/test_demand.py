@@ -22,7 +22,7 @@ from features.sources.offers import date_versions
 from features.spreading import CELL, population_shares, spread_over_cells
 from features.tables import EMPLOYMENT, OFFERS
 from features.vocabulary import InputError
-from needs.run.pipeline import Inputs
+from needs.run.inputs import Inputs
 
 AS_OF = pd.Timestamp("2026-03-31")
 DAYS = pd.date_range("2025-01-01", "2026-06-30")

@@ -16,8 +16,8 @@ from models.envelopes import Envelope, PurchaseParams
 from models.lessons import STEPS, compare_lots, sum_up
 from models.purchase import plan_purchase
 from models.scored import score_decisions
+from needs.run.inputs import Inputs
 from needs.run.lessons import past_decisions, with_obtained
-from needs.run.pipeline import Inputs
 from tests.option_frames import TERMS
 
 LIMITS = GradeLimits(100, 30, 10, 0.2, 0.5)

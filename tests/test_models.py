@@ -159,7 +159,7 @@ def _options(count: int = 3, busiest: float = 1000.0) -> pd.DataFrame:
             "hours": 400.0,
             "risk": 0.1,
             "busiest": busiest,
-            **TERMS,
+            **{name: TERMS[name] for name in TERMS if name not in ("never_bought", "emerging")},
         }
     )
 

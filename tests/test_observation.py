@@ -17,7 +17,7 @@ from features.observation import look_around
 from features.reliability import GRADES
 from features.sources.offers import date_versions
 from features.tables import CONTRACT, OFFERS, Tables
-from needs.run.pipeline import Inputs
+from needs.run.inputs import Inputs
 
 LATER = pd.Timestamp("2026-05-15")
 ALONE = ("bmo", "certifications", "purchases")

@@ -17,7 +17,7 @@ from features.outcomes import CELL, WITHIN, count_outcomes, pool_rates, publisha
 from features.pooling import Pooled, PoolingParams, Sums, bound_rates, learn_gaps, move, pool, pool_parts
 from features.publics import PublicParams
 from features.tables import CONTRACT
-from needs.run.pipeline import Inputs
+from needs.run.inputs import Inputs
 
 LIMITS = GradeParams().limits()
 AS_OF = pd.Timestamp("2026-03-31")

@@ -31,9 +31,9 @@ from needs.home import Home
 from needs.params import IngestParams, Params, load_params
 from needs.run.cell import Cell, Figure, look_at
 from needs.run.ingest import ingest
+from needs.run.inputs import Inputs
 from needs.run.origins import ROWS, Ground, by_file, find_rows
 from needs.run.path import trace
-from needs.run.pipeline import Inputs
 from needs.show.asked import read_asked
 from needs.show.path import WIDTH, Found, find_path, write_path
 from needs.store.lake import open_table, read_manifest, read_origins, read_table, read_tables, write_table

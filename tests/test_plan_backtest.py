@@ -17,7 +17,7 @@ from models.buying import buy
 from models.envelopes import Envelope, PurchaseParams
 from needs.run.choice import choose
 from needs.run.door import Door
-from needs.run.pipeline import Inputs, gather
+from needs.run.inputs import Inputs, gather
 from needs.run.plan_backtest import (
     BEST,
     OURS,
@@ -34,6 +34,7 @@ from needs.run.plan_backtest import (
 )
 from needs.show.plan_judged import describe_verdict
 from needs.simple_rules import by_chance, by_projects, by_rates, share_out
+from tests.option_frames import TERMS
 
 FINISHING = 0.6
 KINDS = (
@@ -52,9 +53,14 @@ def menu(seed: int) -> pd.DataFrame:
     named = pd.DataFrame(KINDS, columns=["sector", "action_type", "level"]).iloc[rows["of"]].reset_index(drop=True)
     price, group = rng.integers(1500, 6000, len(KINDS)), rng.integers(8, 15, len(KINDS))
     success, need = rng.uniform(0.0, 0.3, len(rows)), rng.uniform(20, 90, len(rows))
+    gap = need * rng.uniform(0.2, 1.0, len(rows))
     return pd.concat([rows["territory"], named], axis=1).assign(
+        **TERMS,
+        group_min=8,
+        fill=0.8,
         place_eur=price[rows["of"]], group=group[rows["of"]], busiest=3.0, success=success, success_low=success - 0.05,
-        success_high=success + 0.05, need=need, gap=need * rng.uniform(0.2, 1.0, len(rows)), spread=0.1,
+        success_high=success + 0.05, need=need, gap=gap, gap_low=gap - 5, gap_high=gap + 5,
+        spread=0.1,
     )  # fmt: skip
 
 
@@ -141,7 +147,7 @@ def test_draws_move_effects_together_and_leave_people_counted() -> None:
 
 def test_lots_are_found_again_among_the_rows() -> None:
     rows = menu(4)
-    lots = rows.iloc[[2, 7]].rename(columns={"level": "exit_level"}).assign(sessions=[3, 1])
+    lots = rows.iloc[[2, 7]].rename(columns={"level": "exit_level"}).assign(places=lambda of: of["group"] * [3, 1])
     sessions = sessions_of(lots, rows)
     assert sessions.sum() == 4
     assert (sessions[2], sessions[7]) == (3, 1)

@@ -15,7 +15,7 @@ from features.places import own_or_shipped
 from features.priors import EXPECTED, KEY, expect_by_sources
 from features.surveys import estimate_families
 from features.tables import CONTRACT, Tables
-from needs.run.pipeline import Inputs
+from needs.run.inputs import Inputs
 
 LAST, YEARS = "2026-03", 4
 TOLD = ("bmo", "projections", "signals")

@@ -99,9 +99,9 @@ def test_no_whole_sessions_within_the_money_are_worth_more(seed: int, amount: fl
     best = max(worth_of(problem, sessions) for sessions in every if held(problem, sessions))
     bought = buy(problem, EXACT)
     assert held(problem, bought.sessions)
-    assert bought.value == pytest.approx(best, abs=1e-7)
-    assert bought.value <= bought.bound + 1e-7
-    assert bought.bound <= relax(problem).bound + 1e-9
+    assert bought.value == pytest.approx(best, abs=1e-5)
+    assert bought.value <= bought.bound + 1e-5
+    assert bought.bound <= relax(problem).bound + 1e-5
 
 
 def test_what_the_solver_adds_up_is_what_its_sessions_are_worth() -> None:
@@ -117,7 +117,7 @@ def test_what_the_solver_adds_up_is_what_its_sessions_are_worth() -> None:
 def test_each_place_more_in_a_pool_is_worth_less() -> None:
     ranked = ranked_of(1, TERRITORIES[:1], kinds=1).assign(gap=40.0, gap_low=20.0, gap_high=60.0, need=60.0, success=0.3)
     problem = problem_of(ranked, params_of(base(1e7)))
-    jobs = [float(jobs_of(problem, np.array([sessions])).sum()) for sessions in range(12)]
+    jobs = [float(jobs_of(problem, np.array([sessions])).sum()) for sessions in range(25)]
     gains = np.diff(jobs)
     assert (np.diff(gains) <= 1e-12).all()
     assert gains[0] > gains[2] > 0

@@ -38,11 +38,13 @@ from models.ranking import rank_options
 from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.added import judge_rules
+from needs.run.buying import what_is_known
 from needs.run.door import Door
 from needs.run.forecasts import forecast_levels
 from needs.run.gates import GateRefusal, hold_gates
+from needs.run.inputs import Inputs, gather
 from needs.run.nightly import run_nightly
-from needs.run.pipeline import Inputs, compute, gather, what_is_known
+from needs.run.pipeline import compute
 from needs.show.sheets import policies_sheet
 from needs.store.publish import list_runs, open_database
 from needs.store.schema import TABLES, conform

@@ -10,7 +10,8 @@ import pytest
 from features.tables import CONTRACT
 from needs.run.door import Door
 from needs.run.gates import GateRefusal
-from needs.run.pipeline import Inputs, compute, gather
+from needs.run.inputs import Inputs, gather
+from needs.run.pipeline import compute
 
 
 @pytest.mark.parametrize("name", [name for name in CONTRACT if name not in ("offers", "territories")])

@@ -28,7 +28,7 @@ from models.skill_grid import Asked, quarters_of
 from models.skills import SkillNeedParams, SkillNeeds, skill_needs, skills_of_lots
 from needs.home import Home
 from needs.run.digest import Digested, write_digest
-from needs.run.pipeline import Inputs
+from needs.run.inputs import Inputs
 from needs.run.skills import add_skills, spell_skills, tell_skills
 from needs.show.lot_sheets import complete_lots, lots_sheet
 from needs.show.messages import say

@@ -12,12 +12,14 @@ from models.effects import Effects, estimate_effects
 from models.gap import yearly_gap
 from models.purchase import Plan
 from models.ranking import Known, rank_options
-from needs.run.pipeline import Inputs, decide, forecast, needs_of_bassins, what_is_known
+from needs.run.buying import decide, what_is_known
+from needs.run.inputs import Inputs
+from needs.run.pipeline import forecast, needs_of_bassins
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A plan, and what it was chosen from: features, effects, the gaps of the year served, what is set against them, the ranking."""
+    """A plan, and what it was chosen from: features, effects, gaps of the year served, what is set against them, ranking."""
 
     features: Features
     effects: Effects

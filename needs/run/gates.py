@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from features.errors import InputError
-from models.envelopes import Rule
+from models.envelopes import Grounds, PurchaseParams, Rule
+from models.purchase import Plan
+from models.rules import count_lots, spell_out
 from needs.params import Params
 
 
@@ -17,9 +19,12 @@ class GateRefusal(InputError):  # noqa: N818  # it says what the gate did
     exit_code = 3
 
 
-def hold_gates(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame, params: Params) -> None:
-    """Refuse the run when a law of what is published is broken. Every broken law is told."""
-    broken = [*_plan_faults(tables["lots"], params), *_match_faults(tables, people)]
+def hold_gates(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame, plan: Plan, grounds: Grounds, params: Params) -> None:
+    """Refuse the run when a law of what is published is broken. Every broken law is told.
+
+    ``plan`` holds the lots beside what of each option rules are counted on, ``grounds``.
+    """
+    broken = [*_plan_faults(plan, grounds, params.purchase), *_match_faults(tables, people)]
     if broken:
         raise GateRefusal(*broken)
 
@@ -33,30 +38,33 @@ def refuse_nothing(forecasts: pd.DataFrame, as_of: pd.Timestamp) -> None:
         )
 
 
-def _plan_faults(lots: pd.DataFrame, params: Params) -> list[str]:
-    """Check money and groups to the cent and to the place."""
-    spent = lots.groupby("envelope")["cost_cents"].sum()
+def _plan_faults(plan: Plan, grounds: Grounds, params: PurchaseParams) -> list[str]:
+    """Check money, groups and rules to the cent and to the place."""
+    lots = plan.lots
+    paid = lots["cost_cents"] + lots["allowance_cents"].where(_pays_allowances(lots, params), 0)
+    spent = paid.groupby(lots["envelope"]).sum()
     faults = [
         f"envelope {envelope.name}: {spent[envelope.name] / 100:.2f} € bought with {envelope.cents / 100:.2f} €"
-        for envelope in params.purchase.envelopes
+        for envelope in params.envelopes
         if spent.get(envelope.name, 0) > envelope.cents
     ]
-    faults += [fault for rule in params.purchase.rules if (fault := _broken(rule, lots))]
+    granted = plan.rules.set_index("name")["granted"].to_dict() if params.nearest else {}
+    rules = spell_out(params, grounds)
+    faults += [fault for rule in rules if (fault := _broken(rule, plan, grounds, params, granted.get(rule.name)))]
     group = lots["places"] / lots["sessions"]
     wrong = int(((group < lots["group_min"]) | (group > lots["group_max"])).sum())
     return faults + ([f"lots: {wrong} have groups outside their bounds"] if wrong else [])
 
 
-def _broken(rule: Rule, lots: pd.DataFrame) -> str:
-    """Say how a rule is not kept; nothing where it is."""
-    each = {"places": lots["places"], "sessions": lots["sessions"], "euros": lots["cost_cents"] / 100}[rule.counts]
-    meant = rule.covers(lots.rename(columns={"exit_level": "level"}))
-    if rule.envelopes:
-        meant &= lots["envelope"].isin(rule.envelopes).to_numpy()
-    reached, asked = (
-        float(each[meant].sum()),
-        rule.amount if rule.amount is not None else (rule.share or 0.0) * float(each.sum()),
-    )
+def _pays_allowances(lots: pd.DataFrame, params: PurchaseParams) -> pd.Series[bool]:
+    return lots["envelope"].isin([each.name for each in params.envelopes if each.pays_allowances])
+
+
+def _broken(rule: Rule, plan: Plan, grounds: Grounds, params: PurchaseParams, granted: float | None) -> str:
+    """Say how a rule is not kept; nothing where it is. ``granted`` is what it was loosened to, where it could not hold."""
+    reached, whole = count_lots(rule, plan.lots, grounds, params)
+    wanted = (rule.amount if rule.share is None else rule.share) or 0.0
+    asked = (wanted if granted is None else granted) * (1.0 if rule.share is None else whole)
     slack = 1e-6 * max(1.0, asked)
     kept = reached >= asked - slack if rule.kind == "floor" else reached <= asked + slack
     return "" if kept else f"rule {rule.name}: a {rule.kind} of {asked:.2f} {rule.counts}, and {reached:.2f} bought"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -27,17 +27,17 @@ def tell_lessons(
     features: Features,
     known: Tables,
     plan: Plan,
-    tables: Mapping[str, pd.DataFrame],
+    scores: pd.DataFrame,
     as_of: pd.Timestamp,
     params: Params,
     without: Callable[[], Plan],
 ) -> dict[str, pd.DataFrame]:
     """Set the newest purchases that are over beside what was expected of it, and decisions beside the plan without them.
 
-    ``tables`` holds the scores of past courses; ``without`` makes the plan that knows no decisions. A row of each is said in the
-    function that makes it.
+    ``scores`` says what past courses added; ``without`` makes the plan that knows no decisions. A row of each is said
+    in the function that makes it.
     """
-    lessons = learn(features, known, tables["course_scores"], as_of, params)
+    lessons = learn(features, known, scores, as_of, params)
     scored = score_decisions(read_decisions(known.overrides, as_of), plan, without)
     return {"lessons": lessons, "decisions": with_obtained(scored, past_decisions(known.overrides), lessons)}
 

@@ -14,8 +14,9 @@ from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
 from needs.run.ingest import door_of, ingest
+from needs.run.inputs import Inputs, gather
 from needs.run.lock import alone
-from needs.run.pipeline import Inputs, compute, gather
+from needs.run.pipeline import compute
 from needs.run.progress import step
 from needs.show.report import write_report
 from needs.show.workbook import write_exports

@@ -29,7 +29,7 @@ from models.ranking import GENERAL, KEY, rank_options
 from needs.params import Params
 from needs.run.choice import Chosen, choose
 from needs.run.door import Door
-from needs.run.pipeline import gather
+from needs.run.inputs import gather
 from needs.simple_rules import Shelf, by_chance, by_projects, by_rates, share_out
 
 OURS, BEST = "plan", "best"
@@ -64,7 +64,7 @@ def backtest_plan(tables: Tables, today: Features, as_of: pd.Timestamp, effects:
     rows = judged_rows(chosen, today, effects, year, params)
     finishing = float(today.chain["fill"].iloc[0]) * float(today.chain["completion"].iloc[0])
     problem = judge(rows, finishing, asked.purchase)
-    plans = {
+    plans: dict[str, Sequence[Numbers | Whole]] = {
         OURS: [sessions_of(chosen.plan.lots, rows)],
         **rivals(problem, rows, chosen.features, tables.known_at(year.then), year),
     }
@@ -95,7 +95,13 @@ def spent_on(purchases: pd.DataFrame, exercise: int) -> int:
 
 def with_budget(params: Params, cents: int) -> Params:
     """Let one envelope pay for everything, for the year after the day, and nothing else bind but providers."""
-    one = {"envelopes": (Envelope(name="budget", amount_eur=cents / 100),), "rules": (), "exercise": None}
+    one = {
+        "envelopes": (Envelope(name="budget", amount_eur=cents / 100),),
+        "rules": (),
+        "levers": (),
+        "exercise": None,
+        "draws": 0,
+    }
     return params.model_copy(update={"purchase": params.purchase.model_copy(update=one)})
 
 
@@ -105,7 +111,7 @@ def with_budget(params: Params, cents: int) -> Params:
 def judge(rows: pd.DataFrame, finishing: float, purchase: PurchaseParams) -> Problem:
     """Write the choice as rivals have it: one cell per row, groups of their usual size, no lever."""
     usual = rows.assign(group_paid=True, ends_early=False)
-    return write_problem(usual, finishing, purchase.model_copy(update={"levers": ()}), Grounds.bare()).problem
+    return write_problem(usual, finishing, purchase, Grounds.bare()).problem
 
 
 def judged_rows(chosen: Chosen, today: Features, effects: pd.DataFrame, year: PastYear, params: Params) -> pd.DataFrame:

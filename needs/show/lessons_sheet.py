@@ -6,7 +6,7 @@ import pandas as pd
 
 from models.lessons import STEPS
 from needs.show.messages import say
-from needs.show.sheets import Sheet
+from needs.show.sheet import Sheet
 from needs.show.titles import titled
 
 _RENAMED = {"run": "run_share", "jobs": "jobs_added"}

@@ -13,6 +13,7 @@ import pandas as pd
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Float, ForeignKey, Integer, MetaData, Table, Text
 
 from features.contracts import ESTIMATE
+from models.envelopes import RESERVED
 from models.lessons import STEPS as STEPS_TAUGHT
 from models.seat_costs import STEPS
 
@@ -62,6 +63,8 @@ _LOT: _Types = {
     **_numbers("marginal_worth", "stability", "infructueux_risk"),
     **_texts("reason"),
     **_numbers("tipping_point"),
+    **_texts("tipping", "rule", "lever"),
+    **_counts("renewals"),
     **_texts("decided_by", "skills"),
 }
 _DETAILS: _Types = {
@@ -155,6 +158,18 @@ _PUBLISHED: dict[str, tuple[_Types, _Types]] = {
             **_numbers("cost_per_job_eur", "stability", "disagreement", "emerging"),
             **_counts("emerging_rank"),
             **_texts("reasons", "caveats"),
+        },
+    ),
+    "options": (
+        _texts("territory", "sector", "action_type", "level"),
+        {
+            **_texts("formacode", "certification", "entry_level", "certified_until", "outcome"),
+            **_counts("group", "group_min", "group_max", "group_paid", "never_bought"),
+            **_numbers("place_eur", "allowance_eur", "price_spread", "hours", "busiest", "risk", "fill", "finishing"),
+            **_numbers("need", "gap", "gap_low", "gap_high", "open", "rate", "rate_low", "rate_high", "solvable"),
+            **_second("success"),
+            **_ESTIMATE,
+            **_numbers("emerging", *(f"of_{public}" for public in RESERVED)),
         },
     ),
     "lots": (_texts("lot_id"), _LOT),

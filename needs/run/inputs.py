@@ -1,0 +1,56 @@
+"""What a run is made of: the tables known on its day, its parameters, and the name that these give it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import pandas as pd
+
+from features.demand import last_full_month
+from features.tables import Tables
+from features.vocabulary import InputError
+from models.purchase import served_months
+from needs.params import Params
+from needs.run.code import code_version
+from needs.run.door import Door
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run is made of, and the name this gives it."""
+
+    tables: Tables
+    as_of: pd.Timestamp
+    params: Params
+    door: Door
+    code: str
+    data_sha256: str
+
+    @property
+    def run_id(self) -> str:
+        """``as_of`` and a hash of data, parameters, code and overrides: the same inputs give the same run."""
+        parts = "|".join([f"{self.as_of:%Y-%m-%d}", self.data_sha256, self.params.sha256(), self.code, str(self.door)])
+        return f"{self.as_of:%Y%m%d}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
+
+    @property
+    def exercise(self) -> int:
+        """The year that is bought for."""
+        return self.params.purchase.exercise or self.as_of.year + 1
+
+    @property
+    def served(self) -> list[str]:
+        """The months the exercise serves that are still to come: what is bought now cannot serve the others."""
+        return [month for month in served_months(self.exercise) if month > last_full_month(self.as_of)]
+
+
+def gather(tables: Tables, as_of: pd.Timestamp, params: Params, door: Door) -> Inputs:
+    """Bring together what a run is made of: only what was known at ``as_of``."""
+    known = tables.known_at(as_of)
+    inputs = Inputs(known, as_of, params, door, code_version(), known.fingerprint())
+    if not inputs.served:
+        raise InputError(
+            f"purchase.exercise {inputs.exercise} serves the months to June {inputs.exercise + 1}, which are over on "
+            f"{as_of:%Y-%m-%d}. Give a later year, like {as_of.year + 1}."
+        )
+    return inputs
