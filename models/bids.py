@@ -78,7 +78,7 @@ def write_problem(ranked: pd.DataFrame, finishing: float, params: PurchaseParams
 
 
 def refill(ranked: pd.DataFrame, written: Written, finishing: float, params: PurchaseParams) -> Problem:
-    """Write the same cells and bids with the gaps of ``ranked``, which may have become others."""
+    """Write the same cells and bids with the recruitments to fill of ``ranked``, which may have become others."""
     option, places = written.cells["option"].to_numpy(dtype="int64"), written.problem.places
     _, step_pool, width, share = _filled_pools(ranked, option, places, finishing, params.search.steps)
     return replace(written.problem, step_pool=step_pool, width=width, open=share)
@@ -145,8 +145,8 @@ def _filled_pools(
     general = ranked["action_type"].isin(GENERAL)
     keys = ["territory", ranked["sector"].mask(general, ""), general]
     pools = np.asarray(ranked.groupby(keys).ngroup(), dtype=np.int64)
-    first = ranked.groupby(pools)[["gap", "gap_low", "gap_high", "need"]].first().fillna(0.0)
-    gap, spread = first["gap"].to_numpy(dtype="float64"), spread_of(first)
+    first = ranked.groupby(pools)[["room", "room_low", "room_high", "need"]].first().fillna(0.0)
+    gap, spread = first["room"].to_numpy(dtype="float64"), spread_of(first)
     pool = pools[option]
     smallest = pd.Series(group).groupby(pool).min().to_numpy(dtype="float64")
     room = np.where(first["need"] > 0, np.maximum(gap + _ALL_BUT * spread, 0.0), 0.0) / finishing

@@ -159,7 +159,8 @@ def _describe(ranked: pd.DataFrame, bought: pd.DataFrame, exercise: int, params:
             "places": places,
             "places_max": np.ceil(places * (1.0 + params.framework_margin) - _LITTLE).astype("int64"),
             "renewals": bought["envelope"].map(renewals).fillna(0).astype("int64"),
-            **{name: named[name] for name in ("group_min", "group_max", "hours", "n", "borrowed", "need")},
+            **{name: named[name] for name in ("group_min", "group_max", "hours", "n", "borrowed")},
+            "answered": named["need"] * named["solvable"],
             "spread": spread_of(named),
             "allowance_cents": places * (named["allowance_eur"] * 100).round().astype("int64"),
             "expected_entries": bought["expected_entries"] * (1.0 - named["risk"]),
@@ -239,9 +240,9 @@ def _more_need(lots: pd.DataFrame, factor: pd.Series[float]) -> pd.Series[float]
     A recruitment more moves the gap by one, and with it the chance that one is open.
     """
     asked = lots["open"] / factor
-    possible = (lots["open"] > 0) & (lots["open"] < 1) & (asked > 0) & (asked < 1) & (lots["need"] > 0)
+    possible = (lots["open"] > 0) & (lots["open"] < 1) & (asked > 0) & (asked < 1) & (lots["answered"] > 0)
     moved = (norm.ppf(asked.where(possible)) - norm.ppf(lots["open"].where(possible))) * lots["spread"]
-    times = 1.0 + moved / lots["need"].where(possible)
+    times = 1.0 + moved / lots["answered"].where(possible)
     return times.where(times > 0)
 
 

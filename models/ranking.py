@@ -19,6 +19,7 @@ from models.absorption import absorption, spread_of
 from models.reasons import CaveatParams, tell_caveats, tell_reasons
 
 OPTION = ["sector", "action_type", "level"]
+_WORTHLESS = 1e-6  # jobs by place: less has no cost that could be told
 _GAPS = ("need", "gap", "gap_low", "gap_high")
 KEY = ["territory", *OPTION]
 GENERAL = (*PREPARING, CREATING)
@@ -70,7 +71,7 @@ def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits
 
     worth of a place = success × chance that a recruitment is still open (:mod:`models.absorption`),
 
-    success = fill × effect of an entry on durable work × share that training can answer × (1 − risk that nobody bids).
+    success = fill × effect of an entry on durable work × (1 − risk that nobody bids).
 
     An effect is that of entries: it counts those who never finish. A type that prepares others is worth its effect on entering
     a qualifying course × what such a course is worth there; an own business is durable work. ``rank`` 1 is the
@@ -99,7 +100,7 @@ def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits
 
 def _in_order(estimates: pd.DataFrame, params: RankingParams) -> pd.DataFrame:
     """Give the cost of a job and the ranks. Same rows, in the order of the ranks of each territory."""
-    cost = estimates["place_eur"] / estimates["value"].where(estimates["value"] > 0)
+    cost = estimates["place_eur"] / estimates["value"].where(estimates["value"] > _WORTHLESS)
     ranked = estimates.assign(cost_per_job_eur=cost).sort_values(["territory", "cost_per_job_eur", *OPTION], na_position="last")
     emerges = ranked["emerging"] >= params.emerging_share
     among = emerges.astype("Int64").groupby(ranked["territory"]).cumsum().where(emerges)
@@ -116,25 +117,42 @@ def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
     general = rows["action_type"].isin(GENERAL)
     people = rows["people"].fillna(0).astype("float64")
     filled = {name: rows[name].fillna(0.0).mask(general, people) for name in _GAPS}
-    gap = filled["gap"].to_numpy(dtype="float64")
-    opened = np.where(filled["need"] > 0, absorption(gap, spread_of(pd.DataFrame(filled))), 0.0)
-    # What nobody published a cause of is taken to be answered by training, as the need itself is.
-    answered = {f"solvable{end}": rows[f"training_solvable{end}"].mask(general).fillna(1.0) for end in ENDS}
+    solvable = rows["solvable"].mask(general).fillna(1.0)
+    room = _rooms(pd.DataFrame(filled), solvable)
     return rows.assign(
         **filled,
-        **answered,
-        open=opened,
+        **room,
+        solvable=solvable,
+        open=np.where(filled["need"] > 0, absorption(room["room"].to_numpy(dtype="float64"), spread_of(room)), 0.0),
         disagreement=rows["disagreement"].mask(general),
         fill=float(known.chain["fill"].iloc[0]),
     )
 
 
 def gaps_of_sectors(gaps: pd.DataFrame) -> pd.DataFrame:
-    """Add up the gaps of the levels of a sector, whose courses serve the same recruitments. One row per territory, sector."""
+    """Add up the gaps of the levels of a sector, whose courses serve the same recruitments. One row per territory, sector.
+
+    ``solvable`` is the share of the need that training can answer; all of it, where nobody published a cause.
+    """
+    solvable = gaps["training_solvable"].fillna(1.0) * gaps["need"]
     half = {end: (gaps[f"gap_{end}"] - gaps["gap"]) ** 2 for end in ("low", "high")}
-    sums = gaps.assign(**half).groupby(["territory", "sector"], as_index=False)[["need", "gap", "low", "high"]].sum(min_count=1)
+    sums = (
+        gaps.assign(**half, solvable=solvable)
+        .groupby(["territory", "sector"], as_index=False)[["need", "gap", "low", "high", "solvable"]]
+        .sum(min_count=1)
+    )
     low, high = sums["gap"] - np.sqrt(sums["low"]), sums["gap"] + np.sqrt(sums["high"])
-    return sums[["territory", "sector", "need", "gap"]].assign(gap_low=low, gap_high=high)
+    solvable = (sums["solvable"] / sums["need"].where(sums["need"] > 0)).fillna(1.0)
+    return sums[["territory", "sector", "need", "gap"]].assign(gap_low=low, gap_high=high, solvable=solvable)
+
+
+def _rooms(gaps: pd.DataFrame, solvable: pd.Series[float]) -> pd.DataFrame:
+    """Say how many recruitments training can still fill: the part that it can answer of a gap. Same rows, with its bounds.
+
+    What there is too much of stays too much.
+    """
+    part = solvable.where(gaps["gap"] > 0, 1.0)
+    return pd.DataFrame({name.replace("gap", "room"): gaps[name] * part for name in _GAPS[1:]})
 
 
 def _beside_signs(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
@@ -209,7 +227,7 @@ def _with_refusals(rows: pd.DataFrame, effects: pd.DataFrame, params: RankingPar
 
 
 def _with_next_step(rows: pd.DataFrame) -> pd.DataFrame:
-    """Say what a place leads to, with its bounds: ``success`` = fill × rate × solvable × (1 − risk) × what follows. Same rows.
+    """Say what a place leads to, with its bounds: ``success`` = fill × rate × (1 − risk) × what follows. Same rows.
 
     What follows a type that prepares others is the mean worth of the territory's qualifying options, in their usual mix; those
     that would hold people back are not taken.
@@ -219,11 +237,11 @@ def _with_next_step(rows: pd.DataFrame) -> pd.DataFrame:
     qualifying = rows[rows["action_type"].isin(QUALIFYING)]
     follows = {}
     for end in ENDS:
-        reached = held * rows[f"rate{end}"] * rows[f"solvable{end}"] * rows["open"]
+        reached = held * rows[f"rate{end}"] * rows["open"]
         worth = reached.loc[qualifying.index].fillna(0.0).clip(lower=0.0)
         bought = (worth * qualifying["busiest"]).groupby(qualifying["territory"]).sum()
         usual = bought / qualifying.groupby("territory")["busiest"].sum()
-        follows[end] = rows[f"solvable{end}"] * rows["territory"].map(usual).astype("float64").fillna(0.0).where(prepares, 1.0)
+        follows[end] = rows["territory"].map(usual).astype("float64").fillna(0.0).where(prepares, 1.0)
     low, high = _times(rows["rate_low"], rows["rate_high"], follows["_low"], follows["_high"])
     bounds = {"success": rows["rate"] * follows[""], "success_low": low, "success_high": high}
     return rows.assign(**{name: held * success for name, success in bounds.items()})

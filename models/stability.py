@@ -1,6 +1,6 @@
 """How sure a purchase is: need, effect and cost are drawn jointly, and the plan made again each time.
 
-An effect is the Region's, so that a draw moves it alike in all bassins; the gap of each sector of a bassin is
+An effect is the Region's, so that a draw moves it alike in all bassins; the room of each sector of a bassin is
 drawn around its estimate, as wide below and above as its bounds; the price of a kind of training moves as those of its lots
 differ. Parts of sessions can be bought in a draw: an option counts as bought where half a session is.
 """
@@ -60,14 +60,14 @@ def _drawn(
     levered = cells["success"].to_numpy() / np.where(usual[option] != 0, usual[option], 1.0)
     price = np.exp(ranked["price_spread"].to_numpy(dtype="float64") * rng.standard_normal(kinds)[kind])
     cost = np.maximum(1, np.round(problem.cost * price[option[problem.cell]])).astype(np.int64)
-    refilled = refill(_with_gaps(ranked, rng), written, finishing, params)
+    refilled = refill(_with_rooms(ranked, rng), written, finishing, params)
     return replace(written, problem=replace(refilled, success=moved[option] * levered, cost=cost))
 
 
-def _with_gaps(ranked: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Draw the gap of each sector of a territory, all its options alike, and take it for sure. Same rows."""
+def _with_rooms(ranked: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw the recruitments to fill of each sector of a territory, its options alike, and take them for sure. Same rows."""
     cell = ranked.groupby(["territory", "sector"]).ngroup().to_numpy()
     z = rng.standard_normal(int(cell.max()) + 1)[cell]
-    middle, low, high = (ranked[name].fillna(0.0).to_numpy(dtype="float64") for name in ("gap", "gap_low", "gap_high"))
-    gap = middle + np.where(z < 0, middle - low, high - middle) * 2 / EIGHTIETH * z
-    return ranked.assign(gap=gap, gap_low=gap, gap_high=gap)
+    middle, low, high = (ranked[name].fillna(0.0).to_numpy(dtype="float64") for name in ("room", "room_low", "room_high"))
+    room = middle + np.where(z < 0, middle - low, high - middle) * 2 / EIGHTIETH * z
+    return ranked.assign(room=room, room_low=room, room_high=room)

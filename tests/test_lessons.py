@@ -119,7 +119,8 @@ def test_a_run_says_what_its_last_purchases_taught(published: dict[str, pd.DataF
 RANKED = pd.DataFrame({"territory": ["BE4441", "BE4415"], "success": [0.3, 0.1]}).assign(
     sector="230", action_type="certification", level="3", place_eur=1000.0, group=10, need=100.0, gap=100.0, formacode="23001",
     certification="1", entry_level="", group_min=10, group_max=10, hours=400.0, busiest=10.0, risk=0.0, fill=0.8,
-    value=[0.3, 0.1], low=0.05, high=0.4, n=60.0, borrowed=0.2, gap_low=90.0, gap_high=110.0, success_low=0.05,
+    value=[0.3, 0.1], low=0.05, high=0.4, n=60.0, borrowed=0.2, room=100.0,
+    room_low=90.0, room_high=110.0, solvable=1.0, success_low=0.05,
     success_high=0.4, **TERMS,
 )  # fmt: skip
 PARAMS = PurchaseParams(envelopes=(Envelope(name="base", amount_eur=10_000),), provider_growth=1.0)

@@ -59,7 +59,7 @@ def menu(seed: int) -> pd.DataFrame:
         group_min=8,
         fill=0.8,
         place_eur=price[rows["of"]], group=group[rows["of"]], busiest=3.0, success=success, success_low=success - 0.05,
-        success_high=success + 0.05, need=need, gap=gap, gap_low=gap - 5, gap_high=gap + 5,
+        success_high=success + 0.05, need=need, room=gap, room_low=gap - 5, room_high=gap + 5, solvable=1.0,
         spread=0.1,
     )  # fmt: skip
 

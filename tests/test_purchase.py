@@ -51,9 +51,9 @@ def ranked_of(seed: int, territories: tuple[str, ...] = TERRITORIES[:2], kinds: 
     gap = (need * rng.uniform(-0.1, 1.1, len(need)))[pools]
     return rows.assign(
         formacode=rows["sector"] + "01", certification="1", entry_level="", group_min=rows["group"], group_max=rows["group"],
-        hours=400.0, busiest=busiest, risk=0.0, fill=0.8, success=success, need=need[pools], gap=gap, gap_low=gap - 5.0,
-        gap_high=gap + 5.0, value=success, low=0.5 * success, high=1.5 * success, n=60.0,
-        borrowed=0.2, success_low=0.5 * success, success_high=1.5 * success, **TERMS,
+        hours=400.0, busiest=busiest, risk=0.0, fill=0.8, success=success, need=need[pools],
+        room=gap, room_low=gap - 5.0, room_high=gap + 5.0, solvable=1.0, value=success, low=0.5 * success,
+        high=1.5 * success, n=60.0, borrowed=0.2, success_low=0.5 * success, success_high=1.5 * success, **TERMS,
     )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def test_what_the_solver_adds_up_is_what_its_sessions_are_worth() -> None:
 
 
 def test_each_place_more_in_a_pool_is_worth_less() -> None:
-    ranked = ranked_of(1, TERRITORIES[:1], kinds=1).assign(gap=40.0, gap_low=20.0, gap_high=60.0, need=60.0, success=0.3)
+    ranked = ranked_of(1, TERRITORIES[:1], kinds=1).assign(room=40.0, room_low=20.0, room_high=60.0, need=60.0, success=0.3)
     problem = problem_of(ranked, params_of(base(1e7)))
     jobs = [float(jobs_of(problem, np.array([sessions])).sum()) for sessions in range(25)]
     gains = np.diff(jobs)

@@ -82,11 +82,12 @@ def what_is_known(features: Features, effects: pd.DataFrame, forecasts: pd.DataF
 def decide(ranked: pd.DataFrame, chain: pd.DataFrame, inputs: Inputs, *, free: bool = False) -> Plan:
     """Spend the envelopes on what is ranked, with the decisions of people that are in force; ``free`` of them, if asked."""
     params, known = inputs.params, inputs.tables
+    purchase = params.purchase.model_copy(update={"draws": 0}) if free else params.purchase
     return plan_purchase(
         ranked,
         chain,
         inputs.exercise,
-        params.purchase,
+        purchase,
         params.features.grades.limits(),
         grounds=grounds_of(known, inputs.as_of),
         decisions=None if free else read_decisions(known.overrides, inputs.as_of),

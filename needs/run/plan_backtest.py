@@ -123,7 +123,7 @@ def judged_rows(chosen: Chosen, today: Features, effects: pd.DataFrame, year: Pa
     gaps = realised_gaps(today, chosen.features, year, params)
     told = replace(chosen.known, options=menu, eligible=today.eligible, outcomes=today.outcomes, effects=effects)
     known = rank_options(gaps, replace(told, chain=today.chain), params.ranking, limits)
-    seen = ["need", "gap", "gap_low", "gap_high", "success", "success_low", "success_high", "spread"]
+    seen = ["need", "solvable", "room", "room_low", "room_high", "success", "success_low", "success_high", "spread"]
     known = known.assign(spread=known["territory"].map(_spread_of(today.coverage)).fillna(0.0))
     then = chosen.ranked.drop(columns=[name for name in seen if name in chosen.ranked])
     rows = then.merge(known[[*KEY, *seen]], on=KEY, how="left", validate="one_to_one")
@@ -163,7 +163,8 @@ def draw_rows(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     # People not yet served are counted, not estimated.
     moved = moved.mask(rows["action_type"].isin(GENERAL), 0.0)
     return rows.assign(
-        **{name: rows[name] + moved for name in ("need", "gap", "gap_low", "gap_high")},
+        need=rows["need"] + moved,
+        **{name: rows[name] + moved * rows["solvable"] for name in ("room", "room_low", "room_high")},
         success=rows["success"] + rng.standard_normal(len(rows))[kind] * error,
     )
 
