@@ -37,14 +37,15 @@ Whole = NDArray[np.int64]
 _CENTS = 1e5  # budgets are written in thousands of euros: the solver likes numbers near one
 _NEAR = 1e-6  # of a session: what the solver takes for whole
 _EVERY_NODE = 2**31 - 1
+_SMALL = 10_000  # bids: of larger problems making the problem smaller takes longer than it saves
 _UNFINISHED = 1  # how the solver says that it came to its limit
 
 
 class SearchParams(Section):
     """How far the best plan is looked for."""
 
-    gap: float = param(0.0005, "how far below the bound the plan may stay", unit="share of its jobs", ge=0, le=0.1)
-    nodes: int = param(500, "branches looked into at most", unit="nodes", ge=1, le=1_000_000)
+    gap: float = param(0.001, "how far below the bound the plan may stay", unit="share of its jobs", ge=0, le=0.1)
+    nodes: int = param(50, "branches looked into at most", unit="nodes", ge=1, le=1_000_000)
     bids: int = param(
         3000,
         "bids looked among, those that lose least where parts of sessions can be bought",
@@ -52,7 +53,7 @@ class SearchParams(Section):
         ge=100,
         le=1_000_000,
     )
-    steps: int = param(12, "steps in which the share of recruitments still open falls, at most", unit="steps", ge=1, le=50)
+    steps: int = param(8, "steps in which the share of recruitments still open falls, at most", unit="steps", ge=1, le=50)
 
 
 @dataclass(frozen=True)
@@ -262,8 +263,11 @@ def _search(problem: Problem, params: SearchParams) -> tuple[Whole, float]:
     A budget that the solver passes by cents, which it takes for nothing, is made as much smaller. Where so many nodes hold no
     plan at all, the first that keeps every limit is taken; where the bids looked among hold none, all are looked among.
     """
-    relaxed = relax(problem)
-    bids = _promising(relaxed, params.bids)
+    if len(problem.cell) <= params.bids:
+        bids, bound = np.arange(len(problem.cell)), np.inf
+    else:
+        relaxed = relax(problem)
+        bids, bound = _promising(relaxed, params.bids), relaxed.bound
     found = _solve(problem, bids, params.gap, params.nodes)
     if found.sessions is None and found.unfinished:
         found = _solve(problem, bids, np.inf, _EVERY_NODE)
@@ -275,7 +279,7 @@ def _search(problem: Problem, params: SearchParams) -> tuple[Whole, float]:
     sessions[bids] = found.sessions
     if (over := _overspent(problem, sessions)).any():
         return _search(replace(problem, budget=problem.budget - over), params)
-    return sessions, min(found.bound if len(bids) == len(problem.cell) else np.inf, relaxed.bound)
+    return sessions, min(found.bound, bound) if len(bids) == len(problem.cell) else bound
 
 
 class _Found(NamedTuple):
@@ -307,7 +311,7 @@ def _solve(problem: Problem, bids: Whole, gap: float, nodes: int) -> _Found:
         constraints=LinearConstraint(kept[bind], -np.inf, most[bind]),
         bounds=Bounds(0.0, upper[columns]),
         integrality=(columns < len(problem.cell)).astype(np.int64),
-        options={"mip_rel_gap": gap, "node_limit": nodes},
+        options={"mip_rel_gap": gap, "node_limit": nodes, "presolve": len(bids) <= _SMALL},
     )
     if found.x is None:
         return _Found(None, unfinished=found.status == _UNFINISHED)
