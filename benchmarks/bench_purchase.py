@@ -2,8 +2,9 @@
 
 The problem is made up: bassins × 251 options with prices, groups, effects and gaps drawn as they are spread in a simulated
 region; eight envelopes, each for what its funder pays; and 200 floors on places, by bassin, bassin and level, bassin and kind,
-sector and type. A floor asks for half of what a plan drawn at random buys, so that all hold together. The peer buys session after
-session where worth per euro is highest (floors first), as was done before. Stability draws need, effect and cost 50 times.
+sector and type. A floor asks for half of what a plan drawn at random buys, so that all hold together. The peer buys session
+after session where worth per euro is highest (floors first), as was done before. Stability draws need, effect and cost 50
+times.
 """
 
 from __future__ import annotations

@@ -70,26 +70,12 @@ def describe_left(
     untouched = ~plain["option"].isin(cells["option"].to_numpy()[bought > 0])
     cell = plain.index.to_numpy()[untouched]
     own = cells.iloc[cell].reset_index(drop=True)
-    _, following, very_next = jobs_at_the_margin(problem, sessions)
-    run = np.bincount(problem.kind[problem.cell], weights=sessions, minlength=len(problem.capacity))
+    following = jobs_at_the_margin(problem, sessions)[1]
     capped = _binding(written, sessions, floors=False)
     bids = pd.DataFrame({"cell": problem.cell, "free": capped == "", "rule": capped}).groupby("cell")
     told = bids.agg(free=("free", "any"), rule=("rule", "max")).reindex(cell)
-    paid = told["free"].notna().to_numpy()
-    open_to_all = told["free"].astype("boolean").fillna(False).to_numpy(dtype=bool)
     ends = ranked.loc[own["option"], "ends_early"].to_numpy(dtype=bool)
-    reasons = np.select(
-        [
-            ends,
-            very_next[cell] < params.smallest_worth,
-            following[cell] < params.smallest_worth,
-            run[problem.kind[cell]] >= problem.capacity[problem.kind[cell]],
-            ~paid,
-            ~open_to_all,
-        ],
-        ["certification_ends", "no_gap_left", "no_whole_session", "provider_capacity", "no_envelope", "ceiling_reached"],
-        "envelope_spent",
-    )
+    reasons = _why_not(written, sessions, cell, ends, told["free"].astype("boolean"), params)
     places, cents = own["group"].to_numpy(dtype="int64"), own["place_cents"].to_numpy(dtype="int64")
     offered = pd.DataFrame(
         {
@@ -109,6 +95,25 @@ def describe_left(
         }
     )
     return _describe(ranked, offered, exercise, params)
+
+
+def _why_not(
+    written: Written, sessions: Whole, cell: Whole, ends: np.ndarray, free: pd.Series[bool], params: PurchaseParams
+) -> np.ndarray:
+    """Say why cells are not bought. ``free`` says whether some bid on each may still be taken; missing where there is none."""
+    problem = written.problem
+    _, following, very_next = jobs_at_the_margin(problem, sessions)
+    run = np.bincount(problem.kind[problem.cell], weights=sessions, minlength=len(problem.capacity))
+    conditions = [
+        ends,
+        very_next[cell] < params.smallest_worth,
+        following[cell] < params.smallest_worth,
+        run[problem.kind[cell]] >= problem.capacity[problem.kind[cell]],
+        free.isna().to_numpy(dtype=bool),
+        ~free.fillna(False).to_numpy(dtype=bool),
+    ]
+    reasons = ["certification_ends", "no_gap_left", "no_whole_session", "provider_capacity", "no_envelope", "ceiling_reached"]
+    return np.select(conditions, reasons, "envelope_spent")
 
 
 def _names(params: PurchaseParams) -> np.ndarray:

@@ -499,7 +499,7 @@ def unskilled(features: Features) -> Features:
 
 def planned(published: dict[str, pd.DataFrame]) -> Plan:
     lots, rejected = (published[name].drop(columns="skills") for name in ("lots", "rejected_lots"))
-    return Plan(2027, lots, rejected, pd.DataFrame(), 0.0, Decided([], 0.0))
+    return Plan(2027, lots, rejected, pd.DataFrame(), 0.0, Decided([], 0.0), pd.Series(dtype="float64"))
 
 
 def test_a_run_tells_of_whole_years_at_every_level_and_they_add_up(published: dict[str, pd.DataFrame]) -> None:

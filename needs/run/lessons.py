@@ -98,4 +98,4 @@ def with_obtained(scored: pd.DataFrame, past: pd.DataFrame, lessons: pd.DataFram
 def _names(lot_ids: pd.Series[str]) -> pd.MultiIndex:
     """Read exercise, territory and Formacode off the names of lots, which begin with them."""
     parts = lot_ids.astype("str").str.split("-", expand=True).reindex(columns=range(len(_NAMED)))
-    return pd.MultiIndex.from_frame(parts.fillna(""), names=_NAMED)
+    return pd.MultiIndex.from_frame(parts.astype("str").fillna(""), names=_NAMED)
