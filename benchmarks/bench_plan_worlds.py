@@ -62,7 +62,7 @@ def choose_at(home: Home) -> Chosen:
 
 def with_budget(params: Params, cents: int) -> Params:
     """Let one envelope pay for everything, and nothing else bind but providers."""
-    one = {"envelopes": (Envelope(name="budget", amount_eur=cents / 100),), "rules": (), "provider_growth": GROWTH}
+    one = {"envelopes": (Envelope(name="budget", amount_eur=cents / 100),), "rules": (), "provider_growth": GROWTH, "draws": 0}
     return params.model_copy(update={"purchase": params.purchase.model_copy(update=one)})
 
 
