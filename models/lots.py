@@ -16,6 +16,7 @@ from models.buying import Numbers, Whole, jobs_at_the_margin, jobs_of
 from models.envelopes import PurchaseParams
 
 _LITTLE = 1e-9
+_UNNAMED = "—"  # a decision, or the places of an envelope
 _KEY = ["option", "envelope"]
 
 
@@ -139,7 +140,7 @@ def _binding(written: Written, sessions: Whole, *, floors: bool) -> np.ndarray:
     else:
         broken = (weight.data > 0) & (counted + weight.data > problem.high[weight.row] + _LITTLE)
     names = np.full(len(problem.cell), "", dtype=object)
-    titles = [rule.name for rule in written.rules] + ["—"] * (len(problem.low) - count)
+    titles = [rule.name for rule in written.rules] + [_UNNAMED] * (len(problem.low) - count)
     for row, bid in zip(weight.row[broken].tolist(), weight.col[broken].tolist(), strict=True):
         names[bid] = names[bid] or titles[row]
     return names
@@ -151,10 +152,11 @@ def _describe(ranked: pd.DataFrame, bought: pd.DataFrame, exercise: int, params:
     volets = {envelope.name: envelope.volets[0] if envelope.volets else "" for envelope in params.envelopes}
     renewals = {envelope.name: envelope.exercises - 1 for envelope in params.envelopes}
     places = bought["places"].astype("int64")
-    kept = ("envelope", "sessions", "cost_cents", "jobs", "reason", "rule", "lever", "option", "ratio", "open")
+    kept = ("envelope", "sessions", "cost_cents", "jobs", "reason", "lever", "option", "ratio", "open")
     lots = pd.DataFrame(
         {
             **{name: bought[name] for name in kept},
+            "rule": bought["rule"].mask(bought["rule"] == _UNNAMED, ""),
             "volet": bought["envelope"].map(volets).fillna("").astype("str"),
             "exercise": exercise,
             **{name: named[name] for name in ("action_type", "sector", "formacode", "certification", "entry_level")},

@@ -100,6 +100,8 @@ def describe_lots(decided: Decided, shares: pd.DataFrame, params: Params) -> pd.
     lots, known, smallest = decided.lots, decided.known, params.features.privacy.smallest_cell
     terms = lots[OPTION].merge(usual_terms(known.purchases), on=OPTION, how="left", validate="many_to_one")
     calendar = lots[OPTION].merge(usual_calendar(decided.held), on=OPTION, how="left", validate="many_to_one")
+    # An envelope that is for several years says itself how often its lots are renewed.
+    renewals = terms["renewals"].mask(lots["renewals"] > 0, lots["renewals"])
     targets = targets_of_lots(lots, link_courses(decided.features.crosswalks))
     columns = {
         **_certified(lots, known),
@@ -110,8 +112,9 @@ def describe_lots(decided: Decided, shares: pd.DataFrame, params: Params) -> pd.
         **_volume(lots, terms),
         **_money(lots, terms),
         "by_funder": _by_funder(lots, usual_funders(known.purchases), params.purchase.envelopes),
-        "by_year": _by_year(lots, terms["renewals"]),
-        **{name: terms[name] for name in ("contract", "procedure", "renewals")},
+        "by_year": _by_year(lots, renewals),
+        "renewals": renewals,
+        **{name: terms[name] for name in ("contract", "procedure")},
         **_dates(lots["exercise"], terms, calendar),
         "weekly_hours": calendar["weekly_hours"],
         **_past(lots, count_past(decided.held, decided.as_of, smallest)),

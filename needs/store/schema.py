@@ -64,7 +64,6 @@ _LOT: _Types = {
     **_texts("reason"),
     **_numbers("tipping_point"),
     **_texts("tipping", "rule", "lever"),
-    **_counts("renewals"),
     **_texts("decided_by", "skills"),
 }
 _DETAILS: _Types = {
