@@ -227,4 +227,5 @@ def _plan(options: pd.DataFrame, decisions: pd.DataFrame, terms: Terms) -> Plan:
         terms.params.features.grades.limits(),
         grounds=terms.grounds,
         decisions=decisions,
+        priced=False,
     )
