@@ -69,12 +69,14 @@ def plan_purchase(
     *,
     grounds: Grounds | None = None,
     decisions: pd.DataFrame | None = None,
+    priced: bool = True,
 ) -> Plan:
     """Spend the envelopes. One row per lot; a lot is an option of a territory in one envelope, over its sessions.
 
     What is not bought is told as the one session it would have been, with the reason why not and what would have bought it.
     ``decisions`` of people on lots hold (:mod:`features.decisions`). Rules and decisions that cannot hold together are named,
-    and nothing is bought; or, with ``nearest``, they are missed as little as can be.
+    and nothing is bought; or, with ``nearest``, they are missed as little as can be. What decisions cost takes a second
+    search, which only a plan that is ``priced`` makes.
     """
     grounds = grounds or Grounds.bare()
     ranked = ranked.reset_index(drop=True).assign(ends_early=_ends_early(ranked, exercise).to_numpy())
@@ -89,7 +91,7 @@ def plan_purchase(
     lots, rejected = tell_margins(lots, left, limits)
     stable = [rows.assign(stability=rows["option"].map(stability)) for rows in (lots, rejected)]
     lots, rejected = (sign(rows, decided) for rows in stable)
-    lost = max(0.0, _buy(free, params, [])[1].value - bought.value) if held else 0.0
+    lost = max(0.0, _buy(free, params, [])[1].value - bought.value) if held and priced else 0.0
     strange = decided["lot_id"][~decided["known"]].tolist()
     rules = _tell_rules(bound, bought.sessions)
     return Plan(exercise, lots, rejected, rules, bought.gap, Decided(strange, lost), stability)

@@ -141,14 +141,24 @@ def backtest(
 def plan(
     ctx: Context,
     territory: Annotated[str | None, typer.Option(help="Only this bassin, like BE4441.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="What if: budget=EUROS, budget.ENVELOPE=EUROS or purchase.key=value.")
+    ] = None,
+    scenario: Annotated[Path | None, typer.Option(help="What if: a YAML file whose section 'purchase:' replaces ours.")] = None,
+    decide: Annotated[list[str] | None, typer.Option(help="What if: a decision, like 'LOT interdit=1'.")] = None,
+    against: Annotated[str | None, typer.Option(help="Why it changed since this run, one of 'needs runs'.")] = None,
 ) -> None:
-    """Show the purchase plan of the current run.
+    """Show the purchase plan of the current run; or what it would be otherwise, which publishes nothing.
 
-    Example: needs plan --territory BE4441
+    Example: needs plan --set budget=20000000
     """
-    from needs.show.terminal import tell_plan
+    from needs.run.whatif import Scenario
+    from needs.show.terminal import tell_plan, tell_what_if
 
-    typer.echo(tell_plan(ctx.obj.home, ctx.obj.params(), territory))
+    tried = Scenario(tuple(settings or ()), scenario, tuple(decide or ()), against)
+    home, parameters = ctx.obj.home, ctx.obj.params()
+    told = tell_what_if(home, parameters, tried, territory) if tried.is_there else tell_plan(home, parameters, territory)
+    typer.echo(told)
 
 
 @app.command()

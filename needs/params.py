@@ -24,9 +24,10 @@ from models.policy import PolicyParams
 from models.ranking import RankingParams
 from models.reconcile import ReconcileParams
 from models.skills import SkillNeedParams
-from needs.settings import read_section
+from needs.settings import change_section, read_section
 
 _HOME = "'needs params' for names, units and bounds"
+_EXAMPLE = "purchase:' then '  exercise: 2027"
 
 
 class ForecastParams(Section):
@@ -93,7 +94,12 @@ class Params(Section):
 
 def load_params(path: Path, settings: Sequence[str] = ()) -> Params:
     """Read ``params.yaml`` (defaults where it is absent or silent), then apply ``section.key=value`` settings."""
-    return read_section(path, Params, settings, example="purchase:' then '  exercise: 2027", see=_HOME)
+    return read_section(path, Params, settings, example=_EXAMPLE, see=_HOME)
+
+
+def change_params(params: Params, path: Path | None, settings: Sequence[str] = ()) -> Params:
+    """Replace what a YAML file names (nothing without one), then apply ``section.key=value`` settings."""
+    return change_section(params, path, settings, example=_EXAMPLE, see=_HOME)
 
 
 def describe_params(params: Params) -> pd.DataFrame:

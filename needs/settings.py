@@ -26,7 +26,31 @@ def read_section(path: Path, kind: type[Read], settings: Sequence[str] = (), *, 
 
     ``example`` shows a right line where the file holds none, and ``see`` says where its parameters are told.
     """
-    values = _without_silent_sections(_read_yaml(path, example), kind)
+    return _validated(_without_silent_sections(_read_yaml(path, example), kind), path, kind, settings, see)
+
+
+def change_section(section: Read, path: Path | None, settings: Sequence[str] = (), *, example: str, see: str) -> Read:
+    """Lay a YAML file over a section that is read already, then ``section.key=value`` settings; what neither names stays.
+
+    A list is replaced whole.
+    """
+    kind = type(section)
+    told = _without_silent_sections(_read_yaml(path, example), kind) if path else {}
+    return _validated(_laid_over(section.model_dump(mode="json"), told), path or Path("--set"), kind, settings, see)
+
+
+def _laid_over(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Replace what another mapping names, mapping by mapping."""
+    both = {name: _laid_over(values[name], over[name]) for name in over if _are_mappings(values.get(name), over[name])}
+    return {**values, **over, **both}
+
+
+def _are_mappings(*values: object) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
+def _validated(values: dict[str, Any], path: Path, kind: type[Read], settings: Sequence[str], see: str) -> Read:
+    """Apply settings, and check all that a section says."""
     for setting in settings:
         _apply(values, setting)
     set_here = [setting.partition("=")[0].strip() for setting in settings]

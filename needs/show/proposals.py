@@ -37,7 +37,7 @@ def tell_plan(home: Home, params: Params, territory: str | None) -> str:
     language = params.show.language
     lots = read_current(open_current(database_url(home, params)).engine, "lots")
     if territory is not None:
-        code = _bassin(territory, lots["territory"], language)
+        code = read_bassin(territory, lots["territory"], language)
         lots = lots[lots["territory"] == code]
         if lots.empty:
             return say("terminal.no_lot_here", language, territory=titles_of("territory").get(code, code), bassin=code)
@@ -53,7 +53,7 @@ def _counts(best: pd.DataFrame, lots: pd.DataFrame) -> dict[str, int]:
     return {"shown": len(best), "lots": len(lots)} if len(best) < len(lots) else {"lots": len(lots)}
 
 
-def _bassin(text: str, bought: pd.Series[str], language: str) -> str:
+def read_bassin(text: str, bought: pd.Series[str], language: str) -> str:
     """Read a bassin by its code or its title; refuse one that the Region does not have."""
     known = facts.territories().query("kind == 'BE'")
     named = known.loc[known["title"].str.casefold() == text.strip().casefold(), "territory"].tolist()
@@ -73,7 +73,7 @@ def _bassin(text: str, bought: pd.Series[str], language: str) -> str:
 def _columns(language: str) -> str:
     """Head the columns of the plan."""
     codes = ("column_territory_title", "training", "column_action_type_title", "column_level")
-    return _line([say(code, language) for code in (*codes, *_SHORT)])
+    return lay([say(code, language) for code in (*codes, *_SHORT)])
 
 
 _SHORT = ("terminal.sessions", "cost_short", "terminal.jobs", "terminal.grade")
@@ -84,7 +84,7 @@ def _lines(lots: pd.DataFrame, language: str) -> list[str]:
     group = lots["places"] // lots["sessions"]
     named = titled(lots, language).assign(group=group, level=lots["exit_level"].fillna(""))
     return [
-        _line(
+        lay(
             [
                 *(str(lot[f"{name}_title"]) for name in ("territory", "formacode", "action_type")),
                 say("terminal.level", language, level=lot["level"]) if lot["level"] else "",
@@ -98,11 +98,11 @@ def _lines(lots: pd.DataFrame, language: str) -> list[str]:
     ]
 
 
-def _line(cells: Sequence[str]) -> str:
-    """Lay cells in the widths of the plan; a text that is too long is cut."""
+def lay(cells: Sequence[str], widths: Sequence[int] = _WIDTHS) -> str:
+    """Lay cells in the widths of a table; a text that is too long is cut."""
     laid = [
         cell.rjust(-width) if width < 0 else (cell if len(cell) <= width else f"{cell[: width - 1]}…").ljust(width)
-        for cell, width in zip(cells, _WIDTHS, strict=True)
+        for cell, width in zip(cells, widths, strict=True)
     ]
     return " ".join(laid).rstrip()
 

@@ -17,6 +17,7 @@ from needs.show.checked import tell_check as tell_check
 from needs.show.proposals import tell_match as tell_match
 from needs.show.proposals import tell_plan as tell_plan
 from needs.show.published import absent_file
+from needs.show.whatif import tell_what_if as tell_what_if
 from needs.store.publish import NOTHING, list_runs, open_database, rollback
 from needs.twin import draw
 from needs.twin.worlds import load_world

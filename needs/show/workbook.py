@@ -56,7 +56,9 @@ _KINDS = {
     **dict.fromkeys(("robustness", "promised", "cost_jobs", "trained"), "thousandth"),
     **{f"{name}{end}": "thousandth" for name in ("net", "gain") for end in ("", "_low", "_high")},
     **dict.fromkeys(("months_from_entry", "n_effective"), "count"),
-    **dict.fromkeys(("place_eur", "seat_eur"), "euros"),
+    **dict.fromkeys(("place_eur", "seat_eur", "cost_from_eur", "cost_to_eur"), "euros"),
+    **dict.fromkeys(("sessions_from", "sessions_to", "places_from", "places_to"), "count"),
+    **dict.fromkeys(("jobs_from", "jobs_to"), "tenth"),
     **dict.fromkeys(("lots", "firm_places", "option_places", "past_places", "past_entries", "past_n", "people"), "count"),
     **dict.fromkeys(("places_before", "places_difference", "trainee_hours", "renewals"), "count"),
     **dict.fromkeys(("centre_hours", "company_hours", "remote_hours", "weekly_hours"), "tenth"),
@@ -99,8 +101,8 @@ def write_exports(folder: Path, exercise: int, tables: Mapping[str, pd.DataFrame
     named = {sheet.name: sheet for sheet in sheets}
     return [
         _write_workbook(folder / f"plan_{exercise}.xlsx", sheets, exercise, language),
-        _write_csv(folder / f"plan_{exercise}.csv", named["lots"].rows, language),
-        _write_csv(folder / "rankings.csv", named["rankings"].rows, language),
+        write_csv(folder / f"plan_{exercise}.csv", named["lots"].rows, language),
+        write_csv(folder / "rankings.csv", named["rankings"].rows, language),
         *(_write_parquet(folder / f"{name}.parquet", shown[name]) for name in ("recommendations", "forecasts")),
     ]
 
@@ -110,7 +112,7 @@ def _write_parquet(path: Path, frame: pd.DataFrame) -> Path:
     return path
 
 
-def _write_csv(path: Path, rows: pd.DataFrame, language: str) -> Path:
+def write_csv(path: Path, rows: pd.DataFrame, language: str) -> Path:
     """Write rows as a spreadsheet of that language reads them, titles as headers and no text that becomes a formula."""
     texts = {str(name): rows[name].fillna("").map(safe_cell) for name in rows if name not in _KINDS}
     titles = {str(name): say(f"column_{name}", language) for name in rows}

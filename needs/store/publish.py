@@ -250,12 +250,23 @@ def _listing(runs: list[str]) -> str:
 
 def read_current(engine: Engine, table: str) -> pd.DataFrame:
     """Read one table of the current run, sorted by key; without a row when nothing has been published. Rows as published."""
+    with engine.connect() as connection:
+        return _read(connection, table, connection.scalar(select(CURRENT_RUN.c.run_id)))
+
+
+def read_run(engine: Engine, table: str, run_id: str) -> pd.DataFrame:
+    """Read one table of a run that is published, current or not, sorted by key. Rows as published."""
+    with engine.connect() as connection:
+        if run_id not in (runs := _run_ids(connection)):
+            raise InputError(f"No run is called '{run_id}'. {_listing(runs)}")
+        return _read(connection, table, run_id)
+
+
+def _read(connection: Connection, table: str, run_id: str | None) -> pd.DataFrame:
     if table not in TABLES:
         raise ValueError(f"no published table is called {table}")
     columns = [column for column in TABLES[table].c if column.name != "run_id"]
-    query = select(*columns).join(CURRENT_RUN, CURRENT_RUN.c.run_id == TABLES[table].c.run_id)
-    with engine.connect() as connection:
-        rows = connection.execute(query).all()
+    rows = connection.execute(select(*columns).where(TABLES[table].c.run_id == run_id)).all()
     cells = zip(*rows, strict=True) if rows else [()] * len(columns)
     named = zip((column.name for column in columns), cells, strict=True)
     return conform(table, pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in named}))
