@@ -14,8 +14,10 @@ from models.absorption import spread_of
 from models.bids import Written
 from models.buying import Numbers, Whole, jobs_at_the_margin, jobs_of
 from models.envelopes import PurchaseParams
+from models.rules import place_limits
 
 _LITTLE = 1e-9
+_DECISION = "—"
 _KEY = ["option", "envelope"]
 
 
@@ -35,7 +37,7 @@ def describe_lots(
     flat = np.array([np.nan if each.place_eur is None else round(each.place_eur * 100) for each in params.envelopes])
     stated = flat[problem.envelope[bids]]
     place_cents = np.where(np.isnan(stated), own["place_cents"], stated).astype(np.int64)
-    held = _binding(written, sessions, floors=True)[bids]
+    held = _binding(written, sessions, params, floors=True)[bids]
     places = count * own["group"].to_numpy()
     rows = pd.DataFrame(
         {
@@ -72,7 +74,7 @@ def describe_left(
     own = cells.iloc[cell].reset_index(drop=True)
     _, following, very_next = jobs_at_the_margin(problem, sessions)
     run = np.bincount(problem.kind[problem.cell], weights=sessions, minlength=len(problem.capacity))
-    capped = _binding(written, sessions, floors=False)
+    capped = _binding(written, sessions, params, floors=False)
     bids = pd.DataFrame({"cell": problem.cell, "free": capped == "", "rule": capped}).groupby("cell")
     told = bids.agg(free=("free", "any"), rule=("rule", "max")).reindex(cell)
     paid = told["free"].notna().to_numpy()
@@ -103,7 +105,7 @@ def describe_left(
             "marginal": following[cell],
             "ratio": following[cell] / np.maximum(cents, 1),
             "lever": pd.array([""] * len(own), dtype="str"),
-            "rule": told["rule"].astype("str").fillna("").to_numpy(),
+            "rule": told["rule"].where(~open_to_all, "").astype("str").fillna("").to_numpy(),
             "open": _open_of(problem.success, cell, following),
             "reason": pd.array(reasons, dtype="str"),
         }
@@ -124,9 +126,11 @@ def _together(names: pd.Series[str]) -> str:
     return "|".join(sorted(set(names) - {""}))
 
 
-def _binding(written: Written, sessions: Whole, *, floors: bool) -> np.ndarray:
-    """Name for each bid a rule of the Region that one session less (of a floor) or more (of a ceiling) would break."""
-    problem, count = written.problem, len(written.rules)
+def _binding(written: Written, sessions: Whole, params: PurchaseParams, *, floors: bool) -> np.ndarray:
+    """Name for each bid a rule that one session less (of a floor) or more (of a ceiling) would break: of the Region, the
+    envelope whose places are all bought, or what a person decided.
+    """
+    problem = written.problem
     weight = problem.weight.tocoo()
     counted = (problem.weight @ sessions)[weight.row]
     if floors:
@@ -134,7 +138,8 @@ def _binding(written: Written, sessions: Whole, *, floors: bool) -> np.ndarray:
     else:
         broken = (weight.data > 0) & (counted + weight.data > problem.high[weight.row] + _LITTLE)
     names = np.full(len(problem.cell), "", dtype=object)
-    titles = [rule.name for rule in written.rules] + ["—"] * (len(problem.low) - count)
+    titles = [rule.name for rule in (*written.rules, *place_limits(params.envelopes))]
+    titles += [_DECISION] * (len(problem.low) - len(titles))
     for row, bid in zip(weight.row[broken].tolist(), weight.col[broken].tolist(), strict=True):
         names[bid] = names[bid] or titles[row]
     return names
@@ -146,10 +151,11 @@ def _describe(ranked: pd.DataFrame, bought: pd.DataFrame, exercise: int, params:
     volets = {envelope.name: envelope.volets[0] if envelope.volets else "" for envelope in params.envelopes}
     renewals = {envelope.name: envelope.exercises - 1 for envelope in params.envelopes}
     places = bought["places"].astype("int64")
-    kept = ("envelope", "sessions", "cost_cents", "jobs", "reason", "rule", "lever", "option", "ratio", "open")
+    kept = ("envelope", "sessions", "cost_cents", "jobs", "reason", "lever", "option", "ratio", "open")
     lots = pd.DataFrame(
         {
             **{name: bought[name] for name in kept},
+            "rule": bought["rule"].replace(_DECISION, ""),
             "volet": bought["envelope"].map(volets).fillna("").astype("str"),
             "exercise": exercise,
             **{name: named[name] for name in ("action_type", "sector", "formacode", "certification", "entry_level")},
