@@ -72,26 +72,8 @@ def describe_left(
     untouched = ~plain["option"].isin(cells["option"].to_numpy()[bought > 0])
     cell = plain.index.to_numpy()[untouched]
     own = cells.iloc[cell].reset_index(drop=True)
-    _, following, very_next = jobs_at_the_margin(problem, sessions)
-    run = np.bincount(problem.kind[problem.cell], weights=sessions, minlength=len(problem.capacity))
-    capped = _binding(written, sessions, params, floors=False)
-    bids = pd.DataFrame({"cell": problem.cell, "free": capped == "", "rule": capped}).groupby("cell")
-    told = bids.agg(free=("free", "any"), rule=("rule", "max")).reindex(cell)
-    paid = told["free"].notna().to_numpy()
-    open_to_all = told["free"].astype("boolean").fillna(False).to_numpy(dtype=bool)
-    ends = ranked.loc[own["option"], "ends_early"].to_numpy(dtype=bool)
-    reasons = np.select(
-        [
-            ends,
-            very_next[cell] < params.smallest_worth,
-            following[cell] < params.smallest_worth,
-            run[problem.kind[cell]] >= problem.capacity[problem.kind[cell]],
-            ~paid,
-            ~open_to_all,
-        ],
-        ["certification_ends", "no_gap_left", "no_whole_session", "provider_capacity", "no_envelope", "ceiling_reached"],
-        "envelope_spent",
-    )
+    following = jobs_at_the_margin(problem, sessions)[1]
+    reasons, rules = _why_not(ranked, written, sessions, cell, params)
     places, cents = own["group"].to_numpy(dtype="int64"), own["place_cents"].to_numpy(dtype="int64")
     offered = pd.DataFrame(
         {
@@ -105,12 +87,40 @@ def describe_left(
             "marginal": following[cell],
             "ratio": following[cell] / np.maximum(cents, 1),
             "lever": pd.array([""] * len(own), dtype="str"),
-            "rule": told["rule"].where(~open_to_all, "").astype("str").fillna("").to_numpy(),
+            "rule": pd.array(rules, dtype="str"),
             "open": _open_of(problem.success, cell, following),
             "reason": pd.array(reasons, dtype="str"),
         }
     )
     return _describe(ranked, offered, exercise, params)
+
+
+def _why_not(
+    ranked: pd.DataFrame, written: Written, sessions: Whole, cell: Whole, params: PurchaseParams
+) -> tuple[np.ndarray, np.ndarray]:
+    """Say why cells are not bought, and the rule that keeps out those that no envelope may pay more of. Values per cell."""
+    problem = written.problem
+    _, following, very_next = jobs_at_the_margin(problem, sessions)
+    run = np.bincount(problem.kind[problem.cell], weights=sessions, minlength=len(problem.capacity))
+    capped = _binding(written, sessions, params, floors=False)
+    bids = pd.DataFrame({"cell": problem.cell, "free": capped == "", "rule": capped}).groupby("cell")
+    told = bids.agg(free=("free", "any"), rule=("rule", "max")).reindex(cell)
+    paid = told["free"].notna().to_numpy()
+    open_to_all = told["free"].astype("boolean").fillna(False).to_numpy(dtype=bool)
+    ends = ranked.loc[written.cells["option"].to_numpy()[cell], "ends_early"].to_numpy(dtype=bool)
+    reasons = np.select(
+        [
+            ends,
+            very_next[cell] < params.smallest_worth,
+            following[cell] < params.smallest_worth,
+            run[problem.kind[cell]] >= problem.capacity[problem.kind[cell]],
+            ~paid,
+            ~open_to_all,
+        ],
+        ["certification_ends", "no_gap_left", "no_whole_session", "provider_capacity", "no_envelope", "ceiling_reached"],
+        "envelope_spent",
+    )
+    return reasons, told["rule"].where(~open_to_all, "").astype("str").fillna("").to_numpy()
 
 
 def _names(params: PurchaseParams) -> np.ndarray:
