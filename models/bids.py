@@ -113,6 +113,7 @@ def _cells(ranked: pd.DataFrame, params: PurchaseParams, grounds: Grounds) -> pd
             fill=(plain["fill"] * lever.fills).clip(upper=1.0),
         )[lever.share_of(named, grounds) >= _HALF]
         for lever in params.levers
+        if lever.fills > 1.0  # any other would only spend what is left over
     ]
     every = pd.concat([plain, *with_levers], ignore_index=True)
     return every.sort_values(["option", "lever", "group"], ignore_index=True)

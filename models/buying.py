@@ -168,17 +168,22 @@ def feasible(problem: Problem) -> bool:
     return found.x is not None
 
 
-def loosen(problem: Problem) -> Problem:
-    """Loosen rules, as little as lets some whole sessions keep them: the least sum of shares by which each is missed."""
+def loosen(problem: Problem, firm: Whole) -> Problem:
+    """Loosen rules, as little as lets some whole sessions keep them: the least sum of shares by which each is missed.
+
+    What is missed of a share of all is set against the most that a session counts in it. Rules in ``firm`` stay as they are.
+    """
     rows, most = problem.limits
     capped, floored = np.flatnonzero(np.isfinite(problem.high)), np.flatnonzero(np.isfinite(problem.low))
-    asked = np.concatenate([problem.high[capped], problem.low[floored]])
+    asked = np.abs(np.concatenate([problem.high[capped], problem.low[floored]]))
+    largest = np.asarray(abs(problem.weight).max(axis=1).todense()).ravel()[np.concatenate([capped, floored])]
+    may = np.where(np.isin(np.concatenate([capped, floored]), firm), 0.0, np.inf)
     bids, slacks, kept = len(problem.cell), len(asked), len(most) - len(asked)
     slack = _matrix(kept + np.arange(slacks), np.arange(slacks), -np.ones(slacks), (len(most), slacks))
     found = milp(
-        np.append(np.zeros(bids), 1.0 / np.maximum(np.abs(asked), 1.0)),
+        np.append(np.zeros(bids), 1.0 / np.maximum(np.where(asked > 0, asked, largest), 1.0)),
         constraints=LinearConstraint(hstack([rows, slack], format="csr"), -np.inf, most),
-        bounds=Bounds(0.0, np.append(problem.most, np.full(slacks, np.inf))),
+        bounds=Bounds(0.0, np.append(problem.most, may)),
         integrality=np.append(np.ones(bids), np.zeros(slacks)).astype(np.int64),
     )
     if found.x is None:

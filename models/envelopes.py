@@ -28,6 +28,7 @@ from features.vocabulary import ACTION_TYPES, BASSIN, DEPARTMENT, LEVEL, MAISON,
 from models.buying import Numbers, SearchParams
 
 RESERVED = (*PUBLICS[1:], "neet")
+_CENT = 0.01
 _AREAS = (BASSIN, DEPARTMENT, MAISON, ZONE, REGION_CODE)
 _CODES = {
     "territories": ("|".join(noun.pattern for noun in _AREAS), ", ".join(noun.example for noun in _AREAS)),
@@ -123,6 +124,9 @@ class Envelope(Scope):
         for code in codes:
             if not re.fullmatch(r"\d{1,2}(:(0?\.\d+|0|1(\.0*)?))?", code):
                 raise ValueError(f"{code}: not a funder. Write its LHEO code like 2, or with its part like 2:0.6.")
+        parts = [code.partition(":")[2] for code in codes]
+        if any(parts) and not (all(parts) and abs(sum(map(float, parts)) - 1.0) < _CENT):
+            raise ValueError(f"{', '.join(codes)}: say the part of each funder, 1 in all, like 2:0.6, 3:0.4; or of none.")
         return codes
 
     @property
@@ -134,6 +138,11 @@ class Envelope(Scope):
     def most_places(self) -> int | None:
         """How many places it may still buy in one exercise."""
         return None if self.places is None else max(0, self.places - self.committed_places) // self.exercises
+
+    @property
+    def tells_parts(self) -> bool:
+        """Say whether it is told which part each funder pays."""
+        return any(":" in code for code in self.financeurs)
 
     @property
     def parts(self) -> dict[str, float]:

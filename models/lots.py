@@ -14,9 +14,10 @@ from models.absorption import spread_of
 from models.bids import Written
 from models.buying import Numbers, Whole, jobs_at_the_margin, jobs_of
 from models.envelopes import PurchaseParams
+from models.rules import place_limits
 
 _LITTLE = 1e-9
-_UNNAMED = "—"  # a decision, or the places of an envelope
+_DECISION = "—"
 _KEY = ["option", "envelope"]
 
 
@@ -36,7 +37,7 @@ def describe_lots(
     flat = np.array([np.nan if each.place_eur is None else round(each.place_eur * 100) for each in params.envelopes])
     stated = flat[problem.envelope[bids]]
     place_cents = np.where(np.isnan(stated), own["place_cents"], stated).astype(np.int64)
-    held = _binding(written, sessions, floors=True)[bids]
+    held = _binding(written, sessions, params, floors=True)[bids]
     places = count * own["group"].to_numpy()
     rows = pd.DataFrame(
         {
@@ -72,11 +73,7 @@ def describe_left(
     cell = plain.index.to_numpy()[untouched]
     own = cells.iloc[cell].reset_index(drop=True)
     following = jobs_at_the_margin(problem, sessions)[1]
-    capped = _binding(written, sessions, floors=False)
-    bids = pd.DataFrame({"cell": problem.cell, "free": capped == "", "rule": capped}).groupby("cell")
-    told = bids.agg(free=("free", "any"), rule=("rule", "max")).reindex(cell)
-    ends = ranked.loc[own["option"], "ends_early"].to_numpy(dtype=bool)
-    reasons = _why_not(written, sessions, cell, ends, told["free"].astype("boolean"), params)
+    reasons, rules = _why_not(ranked, written, sessions, cell, params)
     places, cents = own["group"].to_numpy(dtype="int64"), own["place_cents"].to_numpy(dtype="int64")
     offered = pd.DataFrame(
         {
@@ -90,7 +87,7 @@ def describe_left(
             "marginal": following[cell],
             "ratio": following[cell] / np.maximum(cents, 1),
             "lever": pd.array([""] * len(own), dtype="str"),
-            "rule": told["rule"].astype("str").fillna("").to_numpy(),
+            "rule": pd.array(rules, dtype="str"),
             "open": _open_of(problem.success, cell, following),
             "reason": pd.array(reasons, dtype="str"),
         }
@@ -99,22 +96,31 @@ def describe_left(
 
 
 def _why_not(
-    written: Written, sessions: Whole, cell: Whole, ends: np.ndarray, free: pd.Series[bool], params: PurchaseParams
-) -> np.ndarray:
-    """Say why cells are not bought. ``free`` says whether some bid on each may still be taken; missing where there is none."""
+    ranked: pd.DataFrame, written: Written, sessions: Whole, cell: Whole, params: PurchaseParams
+) -> tuple[np.ndarray, np.ndarray]:
+    """Say why cells are not bought, and the rule that keeps out those that no envelope may pay more of. Values per cell."""
     problem = written.problem
     _, following, very_next = jobs_at_the_margin(problem, sessions)
     run = np.bincount(problem.kind[problem.cell], weights=sessions, minlength=len(problem.capacity))
-    conditions = [
-        ends,
-        very_next[cell] < params.smallest_worth,
-        following[cell] < params.smallest_worth,
-        run[problem.kind[cell]] >= problem.capacity[problem.kind[cell]],
-        free.isna().to_numpy(dtype=bool),
-        ~free.fillna(False).to_numpy(dtype=bool),
-    ]
-    reasons = ["certification_ends", "no_gap_left", "no_whole_session", "provider_capacity", "no_envelope", "ceiling_reached"]
-    return np.select(conditions, reasons, "envelope_spent")
+    capped = _binding(written, sessions, params, floors=False)
+    bids = pd.DataFrame({"cell": problem.cell, "free": capped == "", "rule": capped}).groupby("cell")
+    told = bids.agg(free=("free", "any"), rule=("rule", "max")).reindex(cell)
+    paid = told["free"].notna().to_numpy()
+    open_to_all = told["free"].astype("boolean").fillna(False).to_numpy(dtype=bool)
+    ends = ranked.loc[written.cells["option"].to_numpy()[cell], "ends_early"].to_numpy(dtype=bool)
+    reasons = np.select(
+        [
+            ends,
+            very_next[cell] < params.smallest_worth,
+            following[cell] < params.smallest_worth,
+            run[problem.kind[cell]] >= problem.capacity[problem.kind[cell]],
+            ~paid,
+            ~open_to_all,
+        ],
+        ["certification_ends", "no_gap_left", "no_whole_session", "provider_capacity", "no_envelope", "ceiling_reached"],
+        "envelope_spent",
+    )
+    return reasons, told["rule"].where(~open_to_all, "").astype("str").fillna("").to_numpy()
 
 
 def _names(params: PurchaseParams) -> np.ndarray:
@@ -130,9 +136,11 @@ def _together(names: pd.Series[str]) -> str:
     return "|".join(sorted(set(names) - {""}))
 
 
-def _binding(written: Written, sessions: Whole, *, floors: bool) -> np.ndarray:
-    """Name for each bid a rule of the Region that one session less (of a floor) or more (of a ceiling) would break."""
-    problem, count = written.problem, len(written.rules)
+def _binding(written: Written, sessions: Whole, params: PurchaseParams, *, floors: bool) -> np.ndarray:
+    """Name for each bid a rule that one session less (of a floor) or more (of a ceiling) would break: of the Region, the
+    envelope whose places are all bought, or what a person decided.
+    """
+    problem = written.problem
     weight = problem.weight.tocoo()
     counted = (problem.weight @ sessions)[weight.row]
     if floors:
@@ -140,7 +148,8 @@ def _binding(written: Written, sessions: Whole, *, floors: bool) -> np.ndarray:
     else:
         broken = (weight.data > 0) & (counted + weight.data > problem.high[weight.row] + _LITTLE)
     names = np.full(len(problem.cell), "", dtype=object)
-    titles = [rule.name for rule in written.rules] + [_UNNAMED] * (len(problem.low) - count)
+    titles = [rule.name for rule in (*written.rules, *place_limits(params.envelopes))]
+    titles += [_DECISION] * (len(problem.low) - len(titles))
     for row, bid in zip(weight.row[broken].tolist(), weight.col[broken].tolist(), strict=True):
         names[bid] = names[bid] or titles[row]
     return names
@@ -156,7 +165,7 @@ def _describe(ranked: pd.DataFrame, bought: pd.DataFrame, exercise: int, params:
     lots = pd.DataFrame(
         {
             **{name: bought[name] for name in kept},
-            "rule": bought["rule"].mask(bought["rule"] == _UNNAMED, ""),
+            "rule": bought["rule"].replace(_DECISION, ""),
             "volet": bought["envelope"].map(volets).fillna("").astype("str"),
             "exercise": exercise,
             **{name: named[name] for name in ("action_type", "sector", "formacode", "certification", "entry_level")},

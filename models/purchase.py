@@ -19,7 +19,7 @@ from models.buying import Bought, Impossible, Problem, Whole, buy, loosen, relax
 from models.decided import find_decided, sign
 from models.envelopes import Grounds, PurchaseParams
 from models.lots import describe_left, describe_lots, tell_margins
-from models.rules import session_counts
+from models.rules import place_limits, session_counts
 from models.stability import stabilities
 
 _PRICED = 20
@@ -107,8 +107,9 @@ def _buy(written: Written, params: PurchaseParams, decided: list[str]) -> tuple[
     try:
         return written, buy(written.problem, params.search)
     except Impossible:
-        if params.nearest:
-            loosened = replace(written, problem=loosen(written.problem))
+        if params.nearest and len(written.problem.cell):
+            places = len(written.rules) + np.arange(len(place_limits(params.envelopes)))
+            loosened = replace(written, problem=loosen(written.problem, places))
             return loosened, buy(loosened.problem, params.search)
         raise InputError(_contradiction(written, params, decided)) from None
 

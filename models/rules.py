@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from features.errors import InputError
 from models.buying import Numbers, Problem
 from models.envelopes import Envelope, Grounds, PurchaseParams, Rule
 
@@ -19,19 +20,27 @@ def spell_out(params: PurchaseParams, grounds: Grounds) -> tuple[Rule, ...]:
 
     What is committed already counts in a rule that names no part of what is bought.
     """
-    return tuple(one for rule in params.rules for one in (_of_year(rule, params, grounds) if rule.of_year else (rule,)))
+    spelt = (one for rule in params.rules for one in (_of_year(rule, grounds) if rule.of_year else (rule,)))
+    return tuple(
+        rule if rule.amount is None else rule.model_copy(update={"amount": max(0.0, rule.amount - _committed(rule, params))})
+        for rule in spelt
+    )
 
 
-def _of_year(rule: Rule, params: PurchaseParams, grounds: Grounds) -> Iterable[Rule]:
+def _of_year(rule: Rule, grounds: Grounds) -> Iterable[Rule]:
     past = grounds.past[grounds.past["exercise"] == rule.of_year]
+    if past.empty:
+        years = ", ".join(str(int(year)) for year in sorted(grounds.past["exercise"].unique())) or "none"
+        raise InputError(
+            f"purchase: rule '{rule.name}' is a share of {rule.of_year}, of which no purchase is known. Known: {years}."
+        )
     past = past[past["funder"].isin(rule.financeurs)] if rule.financeurs else past
     counted = past[rule.counts] * rule.model_copy(update={"never_bought": False, "emerging": False}).share_of(
         past.assign(**{f"of_{rule.public}": past["public"] == rule.public} if rule.public else {}), grounds
     )
     share, said = float(rule.share or 0.0), {"share": None, "of_year": None, "each": ""}
     if not rule.each:
-        amount = max(0.0, share * float(counted.sum()) - _committed(rule, params))
-        yield rule.model_copy(update={**said, "amount": amount})
+        yield rule.model_copy(update={**said, "amount": share * float(counted.sum())})
         return
     by = past["sector"].map(grounds.groups) if rule.each == "sector_group" else past[rule.each]
     for value, amount in counted.groupby(by).sum().items():
@@ -77,7 +86,15 @@ def session_counts(rule: Rule, problem: Problem) -> Numbers:
 
 def count_lots(rule: Rule, lots: pd.DataFrame, grounds: Grounds, params: PurchaseParams) -> tuple[float, float]:
     """Count a rule on lots as they are bought: what is meant, and all that is bought."""
-    each = {"places": lots["places"], "sessions": lots["sessions"], "euros": lots["cost_cents"] / 100}[rule.counts]
+    each = {"places": lots["places"], "sessions": lots["sessions"], "euros": paid_cents(lots, params.envelopes) / 100}[
+        rule.counts
+    ]
     paid = lots["envelope"].map({one.name: paid_by(rule, one) for one in params.envelopes}).to_numpy(dtype="float64")
     meant = rule.share_of(lots.rename(columns={"exit_level": "level"}), grounds)
     return float((each.to_numpy(dtype="float64") * meant * paid).sum()), float(each.sum())
+
+
+def paid_cents(lots: pd.DataFrame, envelopes: tuple[Envelope, ...]) -> pd.Series[int]:
+    """Say what lots cost their envelope, allowances counted where it pays them. One number per row of ``lots``."""
+    pays = lots["envelope"].isin([each.name for each in envelopes if each.pays_allowances])
+    return lots["cost_cents"] + lots["allowance_cents"].where(pays, 0)

@@ -18,6 +18,7 @@ from models.buying import Impossible, relax
 from models.envelopes import PurchaseParams
 from models.ranking import OPTION
 
+_ROBUST, _OUT = 0.8, 0.2  # stability from which a lot is robust, and below which it is out
 _HALF = 0.5
 _SEED = 20_190_101
 
@@ -40,6 +41,13 @@ def stabilities(ranked: pd.DataFrame, written: Written, finishing: float, params
             continue
         count += np.bincount(option[written.problem.cell], weights=sessions, minlength=len(ranked)) >= _HALF
     return pd.Series(count / params.draws, index=ranked.index)
+
+
+def stable_classes(stability: pd.Series[float]) -> pd.Series[str]:
+    """Say whether each is robust, fragile or out; nothing where it is not known. Same rows."""
+    known = stability.astype("float64")
+    names = np.select([known >= _ROBUST, known >= _OUT, known.notna()], ["robust", "fragile", "out"], "")
+    return pd.Series(names, index=stability.index, dtype="str")
 
 
 def _drawn(

@@ -130,6 +130,14 @@ def test_stability_is_told_in_three_classes(tables, stability, word):
     assert told.tolist() == [say(f"stability_{word}", "fr")]
 
 
+def test_what_would_tip_a_lot_and_how_sure_it_is_are_said_in_words(tables):
+    moves = [["rule", "Ardennes"], ["need", 1.08], ["price", 0.83], ["effect", 1.21]]
+    tables["lots"] = tables["lots"].assign(tipping=json.dumps(moves), stability=0.5, lever="aide", rule="Ardennes")
+    row = lots_sheet("lots", complete_lots("lots", tables), EXERCISE, "fr").rows.iloc[0]
+    assert row["tipping"] == "règle\u00a0: Ardennes, besoin +8\u00a0%, prix −17\u00a0%, effet ×1,21"
+    assert row[["stability_class", "lever", "rule"]].tolist() == ["fragile", "aide", "Ardennes"]
+
+
 def test_no_cell_can_be_read_as_a_formula(tables, tmp_path):
     hostile = "=HYPERLINK(1)"
     for name, column in [("lot_details", "certification_title"), ("lot_details", "registration"), ("assumptions", "value")]:
@@ -324,7 +332,8 @@ def test_a_run_completes_every_lot_and_sets_it_against_the_last_purchase(publish
     both = pd.concat([published["lots"], published["rejected_lots"]], ignore_index=True)
     details = published["lot_details"].set_index("lot_id").loc[both["lot_id"]].reset_index()
     assert len(details) == len(published["lot_details"])
-    assert (details["firm_places"] + details["option_places"] == both["places_max"]).all()
+    told = details["firm_places"] + details["option_places"]
+    assert (told == both["places_max"].where(details["option_places"] > 0, both["places"])).all()
     assert (details["firm_places"] <= both["places"]).all()
     assert (details["teaching_cents"] + details["annex_cents"] == both["cost_cents"]).all()
     hours = details[["centre_hours", "company_hours", "remote_hours"]].sum(axis=1)

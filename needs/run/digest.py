@@ -12,13 +12,11 @@ from features.tables import Tables
 from models.lessons import STEPS, sum_up
 from models.purchase import Plan
 from needs.params import Params
+from needs.run.digest_plan import CODES_TOLD, Line, tell_plan
 from needs.run.door import Door
 from needs.run.forecasts import DIGESTED
 from needs.run.skills import MASS, mass_of_bassins
 from needs.show.messages import say
-
-# What later stages will fill: it is published empty, and said.
-NOT_YET = ("stability",)
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,7 @@ class Digested:
         return int(self.tables["sector_needs"]["period"].nunique())
 
 
-MONTHS_SERVED, STALE_DAYS, CODES_TOLD = 12, 31, 3
-Line = tuple[str, str, Mapping[str, object], float]
+STALE_DAYS = 31
 
 
 def write_digest(digested: Digested, params: Params) -> pd.DataFrame:
@@ -54,7 +51,7 @@ def write_digest(digested: Digested, params: Params) -> pd.DataFrame:
         *_forecasts(digested),
         *_skills(digested),
         *_effects(digested, params),
-        *_plan(digested, params),
+        *tell_plan(digested.plan, digested.needs_months, params.purchase),
         *_lessons(digested),
         *_silences(digested),
     ]
@@ -175,27 +172,6 @@ def _effects(digested: Digested, params: Params) -> Iterator[Line]:
         yield "info", "effects.moved", {"moved": moved}, moved
 
 
-def _plan(digested: Digested, params: Params) -> Iterator[Line]:
-    """Say what the plan buys, with which money, and what is left of it."""
-    lots = digested.tables["lots"]
-    for envelope in params.purchase.envelopes:
-        own = lots[lots["envelope"] == envelope.name]
-        spent = float(own["cost_cents"].sum()) / 100
-        values = {"name": envelope.name, "places": int(own["places"].sum()), "exercise": digested.plan.exercise}
-        yield "info", "plan.envelope", {**values, "spent": spent, "left": envelope.cents / 100 - spent}, spent
-    for rule in digested.plan.rules.to_dict("records"):
-        values = {str(name): value for name, value in rule.items()}
-        yield "info", f"plan.{rule['kind']}{'_share' if rule['by_share'] else ''}", values, float(rule["jobs"])
-    if human := int((lots["decided_by"] == "human").sum() + (digested.tables["rejected_lots"]["decided_by"] == "human").sum()):
-        yield "info", "plan.decisions", {"count": human, "jobs": digested.plan.decided.jobs}, human
-    if strange := digested.plan.decided.strange:
-        yield "warning", "plan.strange", {"count": len(strange), "lots": ", ".join(strange[:CODES_TOLD])}, len(strange)
-    if (months := digested.needs_months) < MONTHS_SERVED:
-        yield "warning", "plan.partly_past", {"exercise": digested.plan.exercise, "months": months}, months
-    yield "info", "plan.jobs", {"jobs": float(lots["value"].sum()), "lots": len(lots)}, float(lots["value"].sum())
-    yield "info", "plan.gap", {"gap": digested.plan.gap}, digested.plan.gap
-
-
 def _lessons(digested: Digested) -> Iterator[Line]:
     """Say of the newest purchases that are over what was predicted and what was obtained."""
     for exercise, lots in digested.tables["lessons"].groupby("exercise"):
@@ -212,7 +188,5 @@ def _lessons(digested: Digested) -> Iterator[Line]:
 
 def _silences(digested: Digested) -> Iterator[Line]:
     """Say what the run does not estimate yet."""
-    for name in NOT_YET:
-        yield "warning", f"silence.{name}", {}, 0.0
     if (digested.features.outcomes["horizon_months"] >= 12).sum() == 0:
         yield "warning", "silence.outcomes", {}, 0.0

@@ -9,7 +9,7 @@ import pandas as pd
 from features.errors import InputError
 from models.envelopes import Grounds, PurchaseParams, Rule
 from models.purchase import Plan
-from models.rules import count_lots, spell_out
+from models.rules import count_lots, paid_cents, spell_out
 from needs.params import Params
 
 
@@ -41,8 +41,7 @@ def refuse_nothing(forecasts: pd.DataFrame, as_of: pd.Timestamp) -> None:
 def _plan_faults(plan: Plan, grounds: Grounds, params: PurchaseParams) -> list[str]:
     """Check money, groups and rules to the cent and to the place."""
     lots = plan.lots
-    paid = lots["cost_cents"] + lots["allowance_cents"].where(_pays_allowances(lots, params), 0)
-    spent = paid.groupby(lots["envelope"]).sum()
+    spent = paid_cents(lots, params.envelopes).groupby(lots["envelope"]).sum()
     faults = [
         f"envelope {envelope.name}: {spent[envelope.name] / 100:.2f} € bought with {envelope.cents / 100:.2f} €"
         for envelope in params.envelopes
@@ -54,10 +53,6 @@ def _plan_faults(plan: Plan, grounds: Grounds, params: PurchaseParams) -> list[s
     group = lots["places"] / lots["sessions"]
     wrong = int(((group < lots["group_min"]) | (group > lots["group_max"])).sum())
     return faults + ([f"lots: {wrong} have groups outside their bounds"] if wrong else [])
-
-
-def _pays_allowances(lots: pd.DataFrame, params: PurchaseParams) -> pd.Series[bool]:
-    return lots["envelope"].isin([each.name for each in params.envelopes if each.pays_allowances])
 
 
 def _broken(rule: Rule, plan: Plan, grounds: Grounds, params: PurchaseParams, granted: float | None) -> str:

@@ -99,9 +99,8 @@ def describe_lots(decided: Decided, shares: pd.DataFrame, params: Params) -> pd.
     """Complete the lots, bought or not. One row per lot_id."""
     lots, known, smallest = decided.lots, decided.known, params.features.privacy.smallest_cell
     terms = lots[OPTION].merge(usual_terms(known.purchases), on=OPTION, how="left", validate="many_to_one")
+    terms["renewals"] = lots["renewals"].astype("float64").where(lots["renewals"] > 0, terms["renewals"])
     calendar = lots[OPTION].merge(usual_calendar(decided.held), on=OPTION, how="left", validate="many_to_one")
-    # An envelope that is for several years says itself how often its lots are renewed.
-    renewals = terms["renewals"].mask(lots["renewals"] > 0, lots["renewals"])
     targets = targets_of_lots(lots, link_courses(decided.features.crosswalks))
     columns = {
         **_certified(lots, known),
@@ -112,9 +111,8 @@ def describe_lots(decided: Decided, shares: pd.DataFrame, params: Params) -> pd.
         **_volume(lots, terms),
         **_money(lots, terms),
         "by_funder": _by_funder(lots, usual_funders(known.purchases), params.purchase.envelopes),
-        "by_year": _by_year(lots, renewals),
-        "renewals": renewals,
-        **{name: terms[name] for name in ("contract", "procedure")},
+        "by_year": _by_year(lots, terms["renewals"]),
+        **{name: terms[name] for name in ("contract", "procedure", "renewals")},
         **_dates(lots["exercise"], terms, calendar),
         "weekly_hours": calendar["weekly_hours"],
         **_past(lots, count_past(decided.held, decided.as_of, smallest)),
@@ -190,9 +188,8 @@ def _volume(lots: pd.DataFrame, terms: pd.DataFrame) -> dict[str, pd.Series]:
 
     firm + option = places at most; the firm part is no more than the places planned, and all of them outside framework lots.
     """
-    most = lots["places_max"].fillna(lots["places"]).astype("float64")
-    firm = (most * terms["firm"]).round().where(terms["firm"] < 1, lots["places"]).clip(upper=lots["places"])
-    firm = firm.fillna(lots["places"]).astype("int64")
+    most = lots["places_max"].where(terms["firm"] < 1, lots["places"]).astype("float64")
+    firm = (most * terms["firm"]).round().where(terms["firm"] < 1, lots["places"]).clip(upper=lots["places"]).astype("int64")
     hours = {name: lots["hours"] * terms[name] for name in ("centre_hours", "company_hours", "remote_hours")}
     taught = hours["centre_hours"] + hours["remote_hours"]
     options = most.astype("int64") - firm
@@ -221,12 +218,12 @@ def _money(lots: pd.DataFrame, terms: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def _by_funder(lots: pd.DataFrame, paid: pd.Series[float], envelopes: tuple[Envelope, ...]) -> pd.Series[str]:
-    """Share what each lot costs over the funders of its envelope, as they shared past lots, to the cent. One text per lot."""
-    rows = [(each.name, code, float(paid.get(code, 0.0))) for each in envelopes for code in each.financeurs]
+    """Share what each lot costs over its funders, by the parts told, else as in past lots, to the cent. One text per lot."""
+    named = [(each, code, part) for each in envelopes for code, part in each.parts.items()]
+    rows = [(each.name, code, part if each.tells_parts else float(paid.get(code, 0.0))) for each, code, part in named]
     shares = pd.DataFrame(rows, columns=["envelope", "funder", "paid"]).astype({"envelope": "str"})
-    whole = shares.groupby("envelope")["paid"].transform("sum")
-    even = 1 / shares.groupby("envelope")["funder"].transform("size")
-    shares = shares.assign(share=(shares["paid"] / whole.where(whole > 0)).fillna(even))
+    whole = shares.groupby("envelope")["paid"].transform
+    shares["share"] = (shares["paid"] / whole("sum").where(whole("sum") > 0)).fillna(1 / whole("size"))
     both = lots[["lot_id", "envelope", "cost_cents"]].merge(shares, on="envelope", how="inner", validate="many_to_many")
     cents = round_along(both["cost_cents"] * both["share"], both[["lot_id"]], 1).astype("int64")
     texts = both["funder"] + ":" + cents.map(_euros)
@@ -234,7 +231,7 @@ def _by_funder(lots: pd.DataFrame, paid: pd.Series[float], envelopes: tuple[Enve
 
 
 def _by_year(lots: pd.DataFrame, renewals: pd.Series[float]) -> pd.Series[str]:
-    """Say what each lot costs in its exercise, then in each year to which it is usually renewed. One text per lot."""
+    """Say what each lot costs in its exercise, then in each year to which it is renewed. One text per lot."""
     told = [
         "|".join(f"{year}:{_euros(cents)}" for year in range(first, first + 1 + int(more)))
         for first, cents, more in zip(lots["exercise"], lots["cost_cents"], np.floor(renewals.fillna(0.0)), strict=True)

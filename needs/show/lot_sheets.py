@@ -13,7 +13,7 @@ import pandas as pd
 from features import facts
 from features.vocabulary import REGION
 from needs.show.messages import say
-from needs.show.sheet import Sheet, graded, in_euros, listed, longest, taught, told, worded
+from needs.show.sheet import Sheet, graded, in_euros, listed, longest, stable, taught, tipped, told, worded
 from needs.show.titles import region_title, titled, titles_of
 
 BANDS: Mapping[str, tuple[str, ...]] = {
@@ -47,9 +47,20 @@ BANDS: Mapping[str, tuple[str, ...]] = {
     "model": (
         *("lot_need", "lot_need_low", "lot_need_high", "under_way", "gap", "gap_low", "gap_high", "causes", "aim"),
         *("effect", "effect_low", "effect_high", "expected_entries", "jobs", "jobs_low", "jobs_high", "cost_per_job_eur"),
-        *("worth", "rank", "marginal_worth", "stability", "infructueux_risk", "grade", "n", "borrowed", "disagreement"),
+        *(
+            "worth",
+            "rank",
+            "marginal_worth",
+            "stability",
+            "stability_class",
+            "infructueux_risk",
+            "grade",
+            "n",
+            "borrowed",
+            "disagreement",
+        ),
     ),
-    "decision": ("reason", "tipping_point", "scenario", "decided_by", "run_id", "code_version"),
+    "decision": ("reason", "rule", "tipping", "tipping_point", "lever", "scenario", "decided_by", "run_id", "code_version"),
     "skills": ("skills",),
     "codes": ("action_type", "sector", "territory", "public"),
 }
@@ -76,6 +87,7 @@ def complete_lots(name: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame
     known = {
         "allowance_cents": allowance,
         "teaching_cents": lots["teaching_cents"].fillna(lots["cost_cents"]),
+        "renewals": lots["renewals_told"].fillna(lots["renewals"].astype("float64")),
         "total_cents": lots["total_cents"].fillna(lots["cost_cents"] + allowance),
     }
     key, renamed = ["territory", *_OPTION], lots.assign(**known).rename(columns={"exit_level": "level"})
@@ -163,6 +175,8 @@ def _in_words(rows: pd.DataFrame, language: str) -> dict[str, pd.Series[str]]:
         "reason": told(rows["reason"], language),
         "skills": taught(rows["skills"], language),
         "grade": graded(rows["grade"], language),
+        "tipping": tipped(rows["tipping"], language),
+        "stability_class": stable(rows["stability"], language),
     }
 
 

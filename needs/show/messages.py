@@ -3,7 +3,7 @@
 Published rows hold codes; the words are made when a row is read, by :func:`say` for one code and :func:`tell` for
 reasons with their weights. A placeholder says how its value is written: ``{people:count}``, ``{jobs:tenth}``,
 ``{spent:euros}`` (a number of euros), ``{part:percent}``, ``{part:share}`` (with a decimal), ``{gap:points}`` (of a hundred,
-with a decimal), or ``{source:source}``, which says the message ``source_<value>``.
+with a decimal), ``{price:fine}`` (four decimals), or ``{source:source}``, which says the message ``source_<value>``.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ _WRITTEN: Mapping[str, Callable[[float, str], str]] = {
     "euros": lambda number, language: euros(round(number * 100), language),
     "percent": percent,
     "points": lambda number, language: count(number * 100, language, 1),
+    "fine": lambda number, language: count(number, language, 4),
     "share": lambda number, language: percent(number, language, 1),
 }
 

@@ -12,7 +12,7 @@ import pandas as pd
 from features.vocabulary import PUBLICS
 from needs.show.lot_sheets import complete_lots, lots_sheet
 from needs.show.messages import messages, say
-from needs.show.sheet import Sheet, graded, in_euros, longest, worded
+from needs.show.sheet import Sheet, graded, in_euros, longest, stable, worded
 from needs.show.titles import titled, titles_of
 
 _AXES = {
@@ -33,7 +33,6 @@ _CHANGES = (
 _EQUITY = ("dimension", "group_named", "people", "people_share", "expected_entries", "entries_share", "ratio")
 _DIMENSIONS = ("public", "sex", "territory")
 _RELIABILITY = ("criterion", "class_named", "lots", "cost_eur", "cost_share", "jobs", "jobs_share")
-_ROBUST, _OUT = 0.8, 0.2  # stability from which a lot is robust, and below which it is out
 _BORROWED, _APART = (0.2, 0.5, 0.8), (0.2, 0.5)  # where classes of the borrowed share and of disagreement begin
 
 
@@ -127,7 +126,7 @@ def reliability_sheet(lots: pd.DataFrame, language: str) -> Sheet:
     cases = {
         "grade": (graded(lots["grade"], language), letters),
         "borrowed": (_classes(lots["borrowed"], _BORROWED, language), lots["borrowed"]),
-        "stability": (_stable(lots["stability"], language), -lots["stability"]),
+        "stability": (stable(lots["stability"], language), -lots["stability"]),
         "disagreement": (_classes(lots["disagreement"], _APART, language), lots["disagreement"]),
     }
     counted = pd.DataFrame({"lots": 1, "cost_cents": lots["cost_cents"].astype("int64"), "jobs": jobs}, index=lots.index)
@@ -157,15 +156,6 @@ def _classes(shares: pd.Series[float], begins: tuple[float, ...], language: str)
         inside = (shares >= low) & ((shares < high) if high is not None else True)
         name = "class_from" if high is None else "class_below" if low == 0 else "class_between"
         texts = texts.mask(inside, say(name, language, low=low, high=high or 1.0))
-    return texts
-
-
-def _stable(stability: pd.Series[float], language: str) -> pd.Series[str]:
-    """Say whether lots are robust, fragile or out; nothing where it is not known. Same rows."""
-    texts = pd.Series("", index=stability.index, dtype="str")
-    cases = {"out": stability < _OUT, "fragile": stability.between(_OUT, _ROBUST), "robust": stability >= _ROBUST}
-    for name, inside in cases.items():
-        texts = texts.mask(inside, say(f"stability_{name}", language))
     return texts
 
 

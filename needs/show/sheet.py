@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from models.stability import stable_classes
+from needs.show.figures import count
 from needs.show.messages import messages, say, tell
 from needs.show.titles import grade_title
 
@@ -86,3 +88,32 @@ def taught(skills: pd.Series[str], language: str) -> pd.Series[str]:
 def graded(grades: pd.Series[str], language: str) -> pd.Series[str]:
     """Say grades with their letter. Same rows."""
     return grades.map({grade: grade_title(grade, language) for grade in grades.dropna().unique()}).astype("str").fillna("")
+
+
+def stable(stability: pd.Series[float], language: str) -> pd.Series[str]:
+    """Say whether lots are robust, fragile or out; nothing where it is not known. Same rows."""
+    classes = stable_classes(stability)
+    return classes.map({name: say(f"stability_{name}", language) if name else "" for name in classes.unique()}).astype("str")
+
+
+def tipped(moves: pd.Series[str], language: str) -> pd.Series[str]:
+    """Say what alone would make lots change sides, the smallest first: ``[["need", 1.08]]``. Same rows."""
+    words = {
+        text: ", ".join(_tip(what, move, language) for what, move in json.loads(text))
+        for text in moves.dropna().unique()
+        if text
+    }
+    return moves.map(words).astype("str").fillna("")
+
+
+def _tip(what: str, move: float | str, language: str) -> str:
+    """Say one change: of need and price in percent, of an effect as what it is multiplied by, of a rule by its name.
+
+    >>> _tip("price", 0.83, "en"), _tip("effect", 1.21, "fr"), _tip("rule", "Ardennes", "en")
+    ('price −17%', 'effet ×1,21', 'rule: Ardennes')
+    """
+    if isinstance(move, str):
+        return say("tip_rule", language, name=move)
+    by = round((move - 1) * 100)
+    moved = f"{'−' if by < 0 else '+'}{count(abs(by), language)}"
+    return say(f"tip_{what}", language, moved=moved, times=count(move, language, 2))
