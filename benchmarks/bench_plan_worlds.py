@@ -25,6 +25,7 @@ import pandas as pd
 
 from figures import Figure
 from models.envelopes import Envelope
+from models.metrics import ndcg
 from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.choice import Chosen, choose
@@ -84,16 +85,9 @@ def ranking_gain(ranked: pd.DataFrame, worth: pd.DataFrame) -> float:
     truth = (
         worth[KEY].astype("str").assign(jobs=(worth["marginal_worth"] * worth["group"] / worth["session_cents"]).clip(lower=0))
     )
-    both = ranked[[*KEY, "rank"]].merge(truth, on=KEY, how="inner", validate="one_to_one").sort_values(["territory", "rank"])
-    gains = [_gain(jobs.to_numpy(dtype="float64")) for _, jobs in both.groupby("territory")["jobs"]]
+    both = ranked[[*KEY, "rank"]].merge(truth, on=KEY, how="inner", validate="one_to_one")
+    gains = [ndcg(-of["rank"].astype("float64"), of["jobs"], FIRST) for _, of in both.groupby("territory")]
     return float(np.nanmean(gains))
-
-
-def _gain(jobs: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    """Give the discounted jobs of the first, in their order, as a share of those of the best order."""
-    discount = 1 / np.log2(np.arange(2, min(len(jobs), FIRST) + 2))
-    best = float((np.sort(jobs)[::-1][:FIRST] * discount).sum())
-    return float((jobs[:FIRST] * discount).sum()) / best if best > 0 else float("nan")
 
 
 def _truth(home: Home, name: str) -> pd.DataFrame:

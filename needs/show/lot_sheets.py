@@ -87,7 +87,6 @@ def complete_lots(name: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame
     known = {
         "allowance_cents": allowance,
         "teaching_cents": lots["teaching_cents"].fillna(lots["cost_cents"]),
-        "renewals": lots["renewals_told"].fillna(lots["renewals"].astype("float64")),
         "total_cents": lots["total_cents"].fillna(lots["cost_cents"] + allowance),
     }
     key, renamed = ["territory", *_OPTION], lots.assign(**known).rename(columns={"exit_level": "level"})
