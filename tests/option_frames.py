@@ -24,7 +24,7 @@ TERMS = {
 }
 LIMITS = GradeLimits(100, 30, 10, 0.2, 0.5)
 CHAIN = pd.DataFrame({"action_type": ["certification"], "fill": [0.8], "completion": [0.75]})
-FINISHING = 0.6
+FINISHING = 0.8 * 0.75
 EXACT = SearchParams(gap=0.0)
 TERRITORIES = ("BE4441", "BE4415", "BE4430")
 KINDS = (
