@@ -298,16 +298,16 @@ def ranked(effects: pd.DataFrame, durable: float = 0.5) -> pd.DataFrame:
 
 def test_worth_is_what_training_adds_not_what_trainees_reach():
     told = ranked(told_effects(all=0.03, s230=0.06))
-    assert told.loc["230", "value"] == pytest.approx(0.8 * 0.06 * 0.5)
-    assert told.loc["312", "value"] == pytest.approx(0.8 * 0.03 * 0.5), "a sector without an effect takes the type's"
+    assert told.loc["230", "value"] == pytest.approx(0.8 * 0.06)
+    assert told.loc["312", "value"] == pytest.approx(0.8 * 0.03), "a sector without an effect takes the type's"
     assert told.loc["312", "borrowed"] == 1.0
     assert_frame_equal(ranked(told_effects(all=0.03, s230=0.06), durable=0.9), told)
 
 
 def test_without_any_effect_rates_stand_for_it():
-    assert ranked(no_effects())["value"].tolist() == pytest.approx([0.8 * 0.5 * 0.5] * 2)
+    assert ranked(no_effects())["value"].tolist() == pytest.approx([0.8 * 0.5] * 2)
     blank = told_effects(all=0.03).assign(value=np.nan)
-    assert ranked(blank)["value"].tolist() == pytest.approx([0.8 * 0.5 * 0.5] * 2), "what is refused is no effect"
+    assert ranked(blank)["value"].tolist() == pytest.approx([0.8 * 0.5] * 2), "what is refused is no effect"
 
 
 def test_a_place_that_holds_people_back_is_worth_less_than_nothing_and_ranks_last():

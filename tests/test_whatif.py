@@ -252,4 +252,4 @@ def test_a_contradiction_names_its_rules_and_the_nearest_plan_says_what_is_misse
     told = run(home, "plan", "--scenario", str(path), code=2)
     assert "rule 'trop'" in told
     near = run(home, "plan", "--scenario", str(path), "--set", "purchase.nearest=true")
-    assert "Règle «\u00a0trop\u00a0» manquée de" in near
+    assert "Règle «\u00a0trop\u00a0» assouplie" in near

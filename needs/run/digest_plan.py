@@ -20,7 +20,7 @@ def tell_plan(plan: Plan, months: int, params: PurchaseParams) -> Iterator[Line]
     """Say what the plan buys, with which money, under which rules, and how sure it is. ``months`` are those it can serve."""
     lots, jobs = plan.lots, float(plan.lots["value"].sum())
     yield from _money(plan, params)
-    yield from _rules(plan.rules)
+    yield from tell_rules(plan.rules)
     if human := int((lots["decided_by"] == "human").sum() + (plan.rejected["decided_by"] == "human").sum()):
         yield "info", "plan.decisions", {"count": human, "jobs": plan.decided.jobs}, human
     if strange := plan.decided.strange:
@@ -47,7 +47,7 @@ def _money(plan: Plan, params: PurchaseParams) -> Iterator[Line]:
             yield "info", "plan.years", {"name": envelope.name, "years": years, "spent": spent * years}, years
 
 
-def _rules(rules: pd.DataFrame) -> Iterator[Line]:
+def tell_rules(rules: pd.DataFrame) -> Iterator[Line]:
     """Say what each rule came to, what it costs, and which had to be loosened."""
     for rule in rules.to_dict("records"):
         values = {str(name): value for name, value in rule.items()}

@@ -226,7 +226,7 @@ def _by_funder(lots: pd.DataFrame, paid: pd.Series[float], envelopes: tuple[Enve
     shares["share"] = (shares["paid"] / whole("sum").where(whole("sum") > 0)).fillna(1 / whole("size"))
     both = lots[["lot_id", "envelope", "cost_cents"]].merge(shares, on="envelope", how="inner", validate="many_to_many")
     cents = round_along(both["cost_cents"] * both["share"], both[["lot_id"]], 1).astype("int64")
-    texts = both["funder"] + ":" + cents.map(_euros)
+    texts = both["funder"].astype("str") + ":" + cents.map(_euros).astype("str")
     return _looked_up(lots["lot_id"], texts[cents > 0].groupby(both["lot_id"]).agg("|".join))
 
 
@@ -326,7 +326,8 @@ def compare_purchases(decided: Decided) -> pd.DataFrame:
     key, bought = ["territory", *OPTION], decided.plan.lots.rename(columns={"exit_level": "level"})
     now = bought.groupby(key, as_index=False)[["places", "cost_cents"]].sum()
     before = last_purchase(decided.known.purchases, decided.held, decided.communes, decided.plan.exercise)
-    both = now.merge(before, on=key, how="outer", validate="one_to_one").sort_values(key, ignore_index=True)
+    sides = [frame.astype(dict.fromkeys(key, "object")) for frame in (now, before)]  # Arrow cannot join text without a row
+    both = sides[0].merge(sides[1], on=key, how="outer", validate="one_to_one").sort_values(key, ignore_index=True)
     both = both.assign(exercise=decided.plan.exercise, exercise_before=before["exercise_before"].max())
     counts = ["places", "cost_cents", "places_before", "cents_before"]
     both = both.assign(**{name: both[name].fillna(0).astype("int64") for name in counts})
@@ -356,7 +357,7 @@ def compare_groups(decided: Decided, shares: pd.DataFrame, entrants: pd.DataFram
     rows = pd.concat(parts, ignore_index=True)
     counted = ((rows["people"] / step).round() * step).astype("int64")
     rows = rows.assign(people=counted)[(rows["people"] >= smallest) & (rows["seen"] >= smallest)].reset_index(drop=True)
-    named = rows["group"].str.split("=", expand=True).set_axis(["dimension", "group"], axis=1)
+    named = rows["group"].str.extract(r"^(?P<dimension>[^=]*)=(?P<group>.*)$")
     everybody, entering = max(len(people), 1), max(float(entries.sum()), 1e-9)
     of_people, of_entries = (rows["people"] / everybody).clip(upper=1.0), rows["entries"] / entering
     ratio = of_entries / of_people.where(of_people > 0)

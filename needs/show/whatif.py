@@ -15,6 +15,7 @@ from models.whatif import Step, compare_plans, sum_up
 from needs.home import Home
 from needs.params import Params
 from needs.run.buying import grounds_of
+from needs.run.digest_plan import tell_rules
 from needs.run.nightly import database_url
 from needs.run.whatif import (
     Bought,
@@ -39,7 +40,6 @@ from needs.store.publish import read_run
 
 _WIDTHS = (20, 34, 20, 8, -9, -14, -8, 15)
 """Of the columns shown; a column with a minus stands to the right."""
-_SLACK = 1e-6
 _WRITTEN = (
     *("territory_title", "formacode_title", "certification_title", "action_type_title", "level", "envelope"),
     *("sessions_from", "sessions_to", "places_from", "places_to", "cost_from_eur", "cost_to_eur", "jobs_from", "jobs_to"),
@@ -117,13 +117,8 @@ def _sums(tried: _Tried, rows: pd.DataFrame, language: str) -> Iterator[str]:
 
 def _rules(plan: Plan, language: str) -> Iterator[str]:
     """Say what each rule came to and costs, and by how much those that cannot hold are missed."""
-    for rule in plan.rules.to_dict("records"):
-        values = {str(name): value for name, value in rule.items()}
-        share = "_share" if rule["by_share"] else ""
-        yield say(f"digest.plan.{rule['kind']}{share}", language, **values)
-        missed = (rule["asked"] - rule["reached"]) * (1 if rule["kind"] == "floor" else -1)
-        if missed > _SLACK * max(1.0, rule["asked"]):
-            yield say(f"whatif.missed{share}", language, name=rule["name"], counts=rule["counts"], by=float(missed))
+    for _, topic, values, _ in tell_rules(plan.rules):
+        yield say(f"digest.{topic}", language, **values)
 
 
 def _lots(rows: pd.DataFrame, path: Path, language: str, code: str | None) -> Iterator[str]:
