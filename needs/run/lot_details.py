@@ -298,8 +298,7 @@ def _model(lots: pd.DataFrame, decided: Decided) -> dict[str, pd.Series]:
 def _causes(lots: pd.DataFrame, targets: pd.DataFrame, tension: pd.DataFrame) -> pd.Series[str]:
     """Name what makes it hard to recruit in the occupations of a lot, the strongest first. One text per lot, or none known."""
     cells = tension.groupby(["territory", "occupation"], as_index=False)[list(CAUSES)].mean()
-    key = ["territory", "occupation"]
-    told = targets.merge(cells, on=key, how="inner", validate="many_to_one")
+    told = targets.merge(cells, on=["territory", "occupation"], how="inner", validate="many_to_one")
     classes = pd.DataFrame({name: _mean_class(told, name) for name in CAUSES})
     texts = {}
     for lot, row in classes.dropna(how="all").iterrows():
