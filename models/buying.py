@@ -47,7 +47,7 @@ class SearchParams(Section):
     gap: float = param(0.001, "how far below the bound the plan may stay", unit="share of its jobs", ge=0, le=0.1)
     nodes: int = param(50, "branches looked into at most", unit="nodes", ge=1, le=1_000_000)
     bids: int = param(
-        3000,
+        40_000,
         "bids looked among, those that lose least where parts of sessions can be bought",
         unit="bids",
         ge=100,
