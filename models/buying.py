@@ -8,8 +8,7 @@ Sessions x of each bid (a cell under an envelope), and places y of each cell at 
                 Σ cost · x ≤ budget, by envelope                      integer cents
                 Σ x ≤ sessions that providers can run, by kind
                 low ≤ Σ weight · x ≤ high, by rule
-
-                y ≤ width of the step · sessions of the cell              parts of a session fill parts of a step
+                y ≤ width of the step · sessions of the cell      parts of a session fill parts of a step
 
 The share of recruitments that is still open falls as a pool is served, so that its steps fill in their order: what is bought
 is worth ever less. The relaxation, in which parts of sessions can be bought, bounds what any plan could be worth and says
@@ -38,6 +37,7 @@ _CENTS = 1e5  # budgets are written in thousands of euros: the solver likes numb
 _NEAR = 1e-6  # of a session: what the solver takes for whole
 _EVERY_NODE = 2**31 - 1
 _SMALL = 10_000  # bids: of larger problems making the problem smaller takes longer than it saves
+_FEWER = 10  # times fewer bids are looked among than a problem may have to be looked at whole
 _UNFINISHED = 1  # how the solver says that it came to its limit
 
 
@@ -48,7 +48,7 @@ class SearchParams(Section):
     nodes: int = param(50, "branches looked into at most", unit="nodes", ge=1, le=1_000_000)
     bids: int = param(
         40_000,
-        "bids looked among, those that lose least where parts of sessions can be bought",
+        "bids that are all looked among; of more, a tenth as many: those that lose least where parts of sessions can be bought",
         unit="bids",
         ge=100,
         le=1_000_000,
@@ -268,11 +268,8 @@ def _search(problem: Problem, params: SearchParams) -> tuple[Whole, float]:
     A budget that the solver passes by cents, which it takes for nothing, is made as much smaller. Where so many nodes hold no
     plan at all, the first that keeps every limit is taken; where the bids looked among hold none, all are looked among.
     """
-    if len(problem.cell) <= params.bids:
-        bids, bound = np.arange(len(problem.cell)), np.inf
-    else:
-        relaxed = relax(problem)
-        bids, bound = _promising(relaxed, params.bids), relaxed.bound
+    relaxed = relax(problem) if len(problem.cell) > params.bids else None
+    bids = np.arange(len(problem.cell)) if relaxed is None else _promising(relaxed, params.bids // _FEWER)
     found = _solve(problem, bids, params.gap, params.nodes)
     if found.sessions is None and found.unfinished:
         found = _solve(problem, bids, np.inf, _EVERY_NODE)
@@ -284,7 +281,7 @@ def _search(problem: Problem, params: SearchParams) -> tuple[Whole, float]:
     sessions[bids] = found.sessions
     if (over := _overspent(problem, sessions)).any():
         return _search(replace(problem, budget=problem.budget - over), params)
-    return sessions, min(found.bound, bound) if len(bids) == len(problem.cell) else bound
+    return sessions, found.bound if relaxed is None else relaxed.bound
 
 
 class _Found(NamedTuple):

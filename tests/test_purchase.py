@@ -58,6 +58,22 @@ def test_no_whole_sessions_within_the_money_are_worth_more(seed: int, amount: fl
     assert bought.bound <= relax(problem).bound + 1e-5
 
 
+def test_a_large_problem_is_looked_at_among_the_bids_that_lose_least_and_bounded_by_parts_of_sessions() -> None:
+    towns = tuple(f"BE44{number:02d}" for number in range(30))
+    few = SearchParams(gap=0.0, bids=100)
+    for seed in range(5):
+        problem = problem_of(ranked_of(seed, towns), params_of(base(300_000)))
+        assert len(problem.cell) > few.bids
+        bought, best = buy(problem, few), buy(problem, EXACT)
+        assert held(problem, bought.sessions)
+        assert bought.value <= best.value + 1e-5
+        assert bought.bound == pytest.approx(relax(problem).bound)
+        floored = bind(
+            problem, pd.DataFrame({"bids": [[np.argmin(problem.success[problem.cell])]], "low": [1.0], "high": [np.inf]})
+        )
+        assert held(floored, buy(floored, few).sessions)
+
+
 def test_what_the_solver_adds_up_is_what_its_sessions_are_worth() -> None:
     """The bound of a problem whose sessions are all set is their worth."""
     for seed in range(20):
