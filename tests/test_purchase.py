@@ -233,7 +233,7 @@ def test_a_floor_costs_the_jobs_that_it_keeps_out_and_one_that_does_not_bind_cos
 
 
 def test_why_something_is_not_bought_is_said() -> None:
-    ranked = ranked_of(13, busiest=50.0).assign(gap=50.0, need=50.0)
+    ranked = ranked_of(13, busiest=50.0).assign(room=50.0, room_low=50.0, room_high=50.0, need=50.0)
     entreprise = Envelope(name="e", amount_eur=1e6, action_types=("certification",))
     capped = Rule(name="plus rien", kind="ceiling", amount=3, sectors=("230",))
     told = plan_of(ranked, params_of(entreprise, rules=(capped,))).rejected
@@ -260,7 +260,7 @@ def decided_plan(ranked: pd.DataFrame, params: PurchaseParams, decisions: pd.Dat
 @given(st.integers(0, 10_000))
 @settings(max_examples=15, deadline=None)
 def test_a_lot_that_is_locked_stays_and_one_that_is_forbidden_goes_whatever_the_model_says(seed: int) -> None:
-    ranked, params = ranked_of(seed).assign(gap=40.0, need=50.0), params_of(base(200_000))
+    ranked, params = ranked_of(seed).assign(room=40.0, room_low=40.0, room_high=40.0, need=50.0), params_of(base(200_000))
     plan = plan_of(ranked, params)
     best, worst = plan.lots["lot_id"].iloc[0], plan.rejected["lot_id"].iloc[-1]
     told = decided_plan(ranked, params, decisions_of((best, "interdit", 1), (worst, "verrou", 1)))
@@ -275,7 +275,7 @@ def test_a_lot_that_is_locked_stays_and_one_that_is_forbidden_goes_whatever_the_
 
 
 def test_a_ban_holds_whoever_pays_and_is_signed() -> None:
-    ranked = ranked_of(2).assign(gap=40.0, need=50.0)
+    ranked = ranked_of(2).assign(room=40.0, room_low=40.0, room_high=40.0, need=50.0)
     params = params_of(base(150_000), Envelope(name="autre", amount_eur=150_000))
     lot = plan_of(ranked, params).lots.iloc[0]
     told = decided_plan(ranked, params, decisions_of((lot["lot_id"], "interdit", 1)))
@@ -286,7 +286,7 @@ def test_a_ban_holds_whoever_pays_and_is_signed() -> None:
 
 
 def test_a_decision_changes_a_lot_to_so_many_sessions_or_places_beyond_what_providers_were_seen_to_run() -> None:
-    ranked, params = ranked_of(2).assign(gap=40.0, need=50.0), params_of(base(900_000))
+    ranked, params = ranked_of(2).assign(room=40.0, room_low=40.0, room_high=40.0, need=50.0), params_of(base(900_000))
     lot = plan_of(ranked, params).lots.iloc[0]
     for field, value in (("sessions", 1), ("places", int(lot["places"] / lot["sessions"]))):
         told = decided_plan(ranked, params, decisions_of((lot["lot_id"], field, value))).lots.set_index("lot_id")
@@ -294,10 +294,14 @@ def test_a_decision_changes_a_lot_to_so_many_sessions_or_places_beyond_what_prov
 
 
 def test_what_decisions_and_money_cannot_do_together_is_said_with_the_lot() -> None:
-    ranked, params = ranked_of(2).assign(gap=40.0, need=50.0), params_of(base(100_000))
+    ranked, params = ranked_of(2).assign(room=40.0, room_low=40.0, room_high=40.0, need=50.0), params_of(base(100_000))
     lot = plan_of(ranked, params).lots["lot_id"].iloc[0]
     with pytest.raises(InputError, match=f"decision on lot '{lot}', envelope 'base'"):
-        decided_plan(ranked_of(2, busiest=50.0).assign(gap=40.0, need=50.0), params, decisions_of((lot, "sessions", 40)))
+        decided_plan(
+            ranked_of(2, busiest=50.0).assign(room=40.0, room_low=40.0, room_high=40.0, need=50.0),
+            params,
+            decisions_of((lot, "sessions", 40)),
+        )
 
 
 def test_a_decision_that_is_over_or_names_no_lot_changes_nothing_and_the_latter_is_said() -> None:
