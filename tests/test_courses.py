@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
 
@@ -68,6 +68,7 @@ def test_a_point_lies_where_the_place_it_stands_on_does(table: pd.DataFrame, sid
     assert (place_of(points, facts.communes()) == side).all()
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.permutations(range(6)))
 def test_the_order_of_courses_does_not_move_them(order: list[int]) -> None:
     points = [placed(place) for place in (KEHL, METZ, VESOUL, ARLON, LILLE)]
