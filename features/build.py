@@ -17,7 +17,9 @@ from features.crosswalks import Crosswalks, build_crosswalks, sector_links
 from features.demand import DemandParams, add_need, estimate_coverage, fill_months, last_full_month
 from features.entrants import add_entrants
 from features.exits import OutcomeParams, Past, follow_exits, link_courses
+from features.holdings import asked_of, given_by, list_holdings
 from features.leavers import LeaverParams, count_leavers
+from features.moves import list_moves
 from features.novelty import NoveltyParams, count_series, score_novelty
 from features.observation import Observation, ObservationParams, Setting, describe_cells, look_around, observe
 from features.options import OptionParams, list_options, registered_until
@@ -95,7 +97,8 @@ class Features:
     year by year as it was known. ``skills`` are those that the occupations of a sector ask, named by its certifications or not,
     ``skill_shares`` how often each occupation asks them; ``novelty`` says what emerges and declines, and how often that is said
     of what does neither. ``starts`` are people at the day from which effects count; ``tonight`` are those to be served,
-    described as they would be at a start.
+    described as they would be at a start. ``holdings`` are what the ``people`` have completed, ``asked`` and ``given`` what the
+    ``courses`` ask before and give, ``moves`` where each occupation leads.
     """
 
     cells: pd.DataFrame
@@ -120,6 +123,10 @@ class Features:
     options: pd.DataFrame
     people: pd.DataFrame
     courses: pd.DataFrame
+    moves: pd.DataFrame
+    holdings: pd.DataFrame
+    asked: pd.DataFrame
+    given: pd.DataFrame
     travel: pd.DataFrame
     crosswalks: Crosswalks
     unmapped: pd.DataFrame
@@ -140,8 +147,7 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams, e
     training = Training(known.trainings, known.purchases, known.sessions)
     chain = seat_chain(training, as_of, params.seats)
     leavers = count_leavers(known.insertion, communes, as_of=as_of, params=params.leavers)
-    courses = list_courses(known.catalogue, communes, params.courses)
-    people = list_people(latest_people(known.jobseekers), communes, params.publics)
+    matched = _people_and_courses(known, setting, params)
     counts = count_skills(known.offers, communes, as_of, params.skills, params.demand)
     return Features(
         cells=cells,
@@ -155,7 +161,7 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams, e
         under_way=_with_leavers(count_under_way(training, chain, communes, as_of=as_of, params=params.seats), leavers),
         leavers=leavers,
         eligible=eligible_people(known.jobseekers, params.supply),
-        unserved=_unserved(people, courses, setting, params),
+        unserved=_unserved(matched["people"], matched["courses"], setting, params),
         chain=chain,
         outcomes=_rates(known, setting, params),
         starts=_with_places(_starts(known, setting, params), known, months, params),
@@ -164,8 +170,7 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams, e
         skill_shares=_shares_of_skills(known, setting, counts, params),
         novelty=score_novelty(count_series(counts), params.novelty),
         options=_options(known, exercise or as_of.year + 1, params),
-        people=people,
-        courses=courses,
+        **matched,
         travel=travel,
         crosswalks=crosswalks,
         unmapped=list_unmapped(carry_measures(known, communes, crosswalks)),
@@ -176,6 +181,20 @@ def _expected(known: Tables, seen: Observation, setting: Setting, params: Featur
     """Tell what the other sources let expect, year by year. One row per territory, department, occupation, period."""
     last, years = last_full_month(setting.as_of), params.priors.years
     return expect_by_sources(known, seen, setting, last, params=params.observation, years=years)
+
+
+def _people_and_courses(known: Tables, setting: Setting, params: FeatureParams) -> dict[str, pd.DataFrame]:
+    """List who is to be served and the courses there are, and what lets one into the other."""
+    courses = list_courses(known.catalogue, setting.communes, params.courses)
+    people = list_people(latest_people(known.jobseekers), setting.communes, params.publics)
+    return {
+        "people": people,
+        "courses": courses,
+        "moves": list_moves(known.mobilities),
+        "holdings": list_holdings(known.trainings, people, known.sessions, known.catalogue, setting.as_of),
+        "asked": asked_of(courses),
+        "given": given_by(courses),
+    }
 
 
 def _unserved(people: pd.DataFrame, courses: pd.DataFrame, setting: Setting, params: FeatureParams) -> pd.DataFrame:

@@ -18,6 +18,9 @@ KNOWN = [
     "available",
     "mobility_km",
     "opposition",
+    "licence",
+    "allowance_ends",
+    "skills",
 ]
 
 
@@ -25,7 +28,7 @@ def list_people(people: pd.DataFrame, communes: pd.DataFrame, params: PublicPara
     """List who is to be served. One row per person, with the place of the home commune and a flag for each public.
 
     ``priority`` counts the public priorities a person belongs to: below level 4, young and outside work and training,
-    long-term unemployed, priority neighbourhood, disabled.
+    long-term unemployed, priority neighbourhood, disabled. Sex and age are not among what is known: nobody is ranked by them.
     """
     flags = mark_publics(people, params)
     outside = people["neet"].astype("boolean").fillna(False).astype(bool)

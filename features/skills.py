@@ -138,8 +138,8 @@ def named_skills(certifications: pd.DataFrame, offered: set[str], occupation_ski
     theirs = coded["offered"].groupby(coded["sector"]).transform("any")
     kept = coded[coded["offered"] | (~theirs & (coded["state"] == _PUBLISHED))]
     pairs = kept[["sector", "certifinfo", "offered"]].assign(occupation=kept["occupations"].str.split("|"))
-    led_to = _in_occupations(pairs.explode("occupation", ignore_index=True).astype({"occupation": "str"}))
-    held = _in_occupations(occupation_skills[["occupation", "skill"]])
+    led_to = in_occupations(pairs.explode("occupation", ignore_index=True).astype({"occupation": "str"}))
+    held = in_occupations(occupation_skills[["occupation", "skill"]])
     named = led_to.merge(held, on="occupation", how="inner", validate="many_to_many")
     both = pd.concat([named, named.assign(skill=ANY)]).astype({"skill": "str"})
     counts = both.groupby(["sector", "skill"], as_index=False).agg(
@@ -161,11 +161,11 @@ def skills_of_certifications(led_to: pd.DataFrame, occupation_skills: pd.DataFra
 
 def listed_skills(occupation_skills: pd.DataFrame) -> pd.DataFrame:
     """List what the ROME lists for each of the 532 occupations. One row per occupation, skill."""
-    held = _in_occupations(occupation_skills[["occupation", "skill"]])
+    held = in_occupations(occupation_skills[["occupation", "skill"]])
     return held[["occupation", "skill"]].sort_values(["occupation", "skill"], ignore_index=True)
 
 
-def _in_occupations(rows: pd.DataFrame) -> pd.DataFrame:
+def in_occupations(rows: pd.DataFrame) -> pd.DataFrame:
     """Count leaves of ROME 4 in their occupation, a domain (``F1700``) in all of its own. One row per row and occupation."""
     parents = facts.leaves().set_index("leaf")["occupation"]
     codes = rows["occupation"]

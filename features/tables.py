@@ -18,7 +18,7 @@ from features.columns import FIRST_YEAR, LAST_YEAR, PLACE, TYPED_TERRITORY, come
 from features.contracts import Column, Contract, Rule, fingerprint
 from features.lazy import ask
 from features.market_tables import INSERTION, MARKET, TENSION
-from features.reference_tables import CERTIFICATIONS, OCCUPATION_SKILLS, REGISTRATIONS, SKILLS
+from features.reference_tables import CERTIFICATIONS, MOBILITIES, OCCUPATION_SKILLS, REGISTRATIONS, SKILLS
 from features.training_tables import EMPLOYMENT, JOBSEEKERS, OUTCOMES, PURCHASES, SESSIONS, TRAININGS
 from features.vocabulary import (
     ACTION_TYPES,
@@ -267,6 +267,7 @@ class Tables:
     overrides: pd.DataFrame
     certifications: pd.DataFrame
     registrations: pd.DataFrame
+    mobilities: pd.DataFrame
     skills: pd.DataFrame
     occupation_skills: pd.DataFrame
     until: pd.Timestamp = pd.Timestamp.max
@@ -365,6 +366,7 @@ CONTRACTS = (
     OVERRIDES,
     CERTIFICATIONS,
     REGISTRATIONS,
+    MOBILITIES,
     SKILLS,
     OCCUPATION_SKILLS,
 )

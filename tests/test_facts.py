@@ -41,6 +41,7 @@ EVERY_TABLE = [
     facts.domains,
     facts.occupations,
     facts.leaves,
+    facts.moves,
     facts.families,
     facts.occupation_families,
     facts.family_families,
@@ -66,6 +67,7 @@ KEYS = {
     "domains": ["domain"],
     "occupations": ["occupation"],
     "leaves": ["leaf"],
+    "moves": ["occupation", "target"],
     "families": ["nomenclature", "family"],
     "occupation_families": ["occupation", "nomenclature", "family"],
     "family_families": ["family_2009", "family_2021"],
@@ -103,6 +105,7 @@ def test_a_key_comes_once_and_nothing_is_missing(table):
         (lambda: facts.bassins()["department"], DEPARTMENT),
         (lambda: facts.occupations()["occupation"], OCCUPATION),
         (lambda: facts.leaves()["leaf"], OCCUPATION),
+        (lambda: facts.moves()["target"], OCCUPATION),
         (lambda: facts.families().query("family.str.len() > 1")["family"], FAMILY),
         (lambda: facts.sectors()["sector"], SECTOR),
         (lambda: facts.formacodes()["formacode"], FORMACODE),
@@ -138,6 +141,9 @@ def _split(column):
     ("codes", "known"),
     [
         (lambda: facts.leaves()["occupation"], lambda: facts.occupations()["occupation"]),
+        (lambda: facts.moves()["occupation"], lambda: facts.occupations()["occupation"]),
+        (lambda: facts.moves()["target"], lambda: facts.occupations()["occupation"]),
+        (lambda: facts.moves()["kind"], lambda: pd.Series(["near", "evolution"])),
         (lambda: facts.occupations()["subdomain"], lambda: facts.domains()["domain"]),
         (lambda: facts.occupations()["domain"], lambda: facts.domains().query("parent == ''")["domain"]),
         (lambda: facts.domains().query("parent != ''")["parent"], lambda: facts.domains()["domain"]),
@@ -300,6 +306,7 @@ def test_communes_obey_the_contract_of_territories():
 def test_known_counts_of_nomenclatures():
     assert len(facts.occupations()) == 532
     assert len(facts.leaves()) == 1584
+    assert facts.moves().groupby("kind").size().to_dict() == {"near": 1484, "evolution": 1840}
     assert facts.sectors()["official"].sum() == 65
     length = facts.families()["family"].str.len()
     assert facts.families().groupby(["nomenclature", length]).size()["FAP2009"].to_dict() == {1: 22, 3: 87, 5: 225}

@@ -142,6 +142,15 @@ def leaves() -> pd.DataFrame:
 
 
 @cache
+def moves() -> pd.DataFrame:
+    """List the moves from one occupation to another that ROME 3.47 tells: ``kind`` is near or evolution.
+
+    One row per occupation and target.
+    """
+    return _table("moves")
+
+
+@cache
 def families() -> pd.DataFrame:
     """List the families of FAP 2009 (letter, 3, 5 characters) and FAP 2021 (letter, 3, 5, 6 characters), with their parent.
 

@@ -19,12 +19,13 @@ from features.contracts import Checked
 from features.errors import InputError
 from features.facts.areas import list_bassins, list_centres, list_departments
 from features.facts.schooling import list_classes, list_diplomas
+from features.moves import whole_moves
 from features.places import great_circle_km
 from features.sources.certifications import read_certifications
 from features.sources.families import read_families, read_occupation_families
 from features.sources.formacode import read_formacodes
 from features.sources.publication import PublicationParams
-from features.sources.rome import read_rome
+from features.sources.rome import read_mobilities, read_rome
 
 HERE = Path(__file__).parent
 BORDER_KM = 60.0
@@ -99,6 +100,12 @@ def leaves(folder: Path) -> pd.DataFrame:
     listed = _checked(read_rome, folder, "unix_referentiel_code_rome_v460_utf8.csv")
     names = {"code": "leaf", "title": "title", "parent": "occupation"}
     return listed.rename(columns=names)[[*names.values()]].sort_values("leaf")
+
+
+def moves(folder: Path) -> pd.DataFrame:
+    """List the moves that ROME 3.47 tells of whole occupations. One row per occupation, target: near or an evolution."""
+    listed = _checked(read_mobilities, folder, "unix_rubrique_mobilite_v347_utf8.csv")
+    return whole_moves(listed).sort_values(["occupation", "target"])
 
 
 # Families ---------------------------------------------------------------------------------------------------------
@@ -302,6 +309,7 @@ TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
     "domains": domains,
     "occupations": occupations,
     "leaves": leaves,
+    "moves": moves,
     "families": families,
     "occupation_families": occupation_families,
     "volumes": volumes,
