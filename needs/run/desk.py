@@ -1,0 +1,66 @@
+"""What a run leaves on the desk of an adviser: all that is needed to answer for one person, without running anything again.
+
+Frames only, beside the lake and as pseudonymous as it is: the people served, and what the market of courses is made of. A
+desk belongs to one run; the newest replaces the one before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from features.errors import InputError
+from models.market import Knowledge, Market, open_market
+from models.matching import MatchingParams
+
+_FRAMES = (*Knowledge._fields, "seats", "day")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What is at hand. ``seats`` has a row per session open to somebody: ``price`` and ``room``."""
+
+    MISSING: ClassVar[str] = "No run has left anything to answer from. Run 'needs nightly' first."
+
+    people: Path
+    known: Knowledge
+    seats: pd.DataFrame
+    as_of: pd.Timestamp
+    params: MatchingParams
+
+    @cached_property
+    def market(self) -> Market:
+        """The courses on offer, as the run saw them."""
+        return open_market(self.known, self.as_of, self.params.entry, self.params.likelihood)
+
+    @cached_property
+    def prices(self) -> pd.Series[float]:
+        """What a seat of each session costs, in jobs."""
+        return self.seats.set_index("session")["price"]
+
+    def person(self, pseudonym: str) -> pd.DataFrame:
+        """Find a person among those served or objecting. One row, or none."""
+        return pd.read_parquet(self.people, filters=[("person", "==", pseudonym)])
+
+
+def leave(folder: Path, people: pd.DataFrame, known: Knowledge, seats: pd.DataFrame, as_of: pd.Timestamp) -> None:
+    """Write the desk of a run. ``people`` as the market takes them, one row per person."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = {**known._asdict(), "seats": seats, "day": pd.DataFrame({"as_of": [as_of]}), "people": people}
+    for name, frame in frames.items():
+        part = folder / f"{name}.parquet.part"
+        frame.to_parquet(part, index=False)
+        part.replace(folder / f"{name}.parquet")
+
+
+def take(folder: Path, params: MatchingParams) -> Desk:
+    """Read the desk that the last run left."""
+    if not all((folder / f"{name}.parquet").exists() for name in (*_FRAMES, "people")):
+        raise InputError(Desk.MISSING)
+    frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _FRAMES}
+    known = Knowledge(*(frames[name] for name in Knowledge._fields))
+    return Desk(folder / "people.parquet", known, frames["seats"], frames["day"]["as_of"].iloc[0], params)
