@@ -27,6 +27,8 @@ from models.match_measures import (
 )
 from models.metrics import ndcg
 from models.simple_matches import ORDERS, Past, count_entries, mean_rates, rank_simply, sectors_that_train
+from needs.params import Params
+from needs.run.match_judged import OURS, judge_matches, order_simply, prescribed_ahead, what_orders_see
 
 AS_OF = pd.Timestamp("2026-03-31")
 SEEDS = st.integers(0, 10_000)
@@ -294,3 +296,60 @@ def test_what_simple_orders_see_is_counted_from_the_past() -> None:
     assert mean_rates(outcomes)["rate"].tolist() == pytest.approx([0.4])
     links = pd.DataFrame({"occupation": "F1603", "sector": ["220", "326", "326"], "level": "3", "weight": [0.4, 0.3, 0.3]})
     assert sectors_that_train(links).to_dict("list") == {"occupation": ["F1603"], "sector": ["326"]}
+
+
+COURSES = pd.DataFrame(
+    {"session": ["a", "b", "c", "d"], "sector": allowed()["sector"], "action_type": "certification", "seats": [3, 2, 1, 4]}
+)
+
+
+def prescriptions(**changes: Any) -> pd.DataFrame:
+    """Prescribe a session to each of twelve people, still to come. One row per person."""
+    rows = {"person": people_of(12)["person"], "session": "a", "status": "prescrit", "entered": AS_OF + pd.Timedelta(days=9)}
+    return pd.DataFrame({**rows, **changes})
+
+
+def judged(ahead: pd.DataFrame) -> pd.DataFrame:
+    """Judge one proposal of "a" to each of twelve people, of whom six are women. One row per rule, group, measure."""
+    people = people_of(12, sex=["H", "F"] * 6, wanted="F1603")
+    pairs = pd.concat([allowed().assign(person=person, likelihood=0.5) for person in people["person"]])
+    simple = order_simply(pairs[["person", "session", "distance_km", "likelihood"]], people, COURSES, PAST, first=2)
+    ours = pd.DataFrame({"person": people["person"], "rank": 1, "session": "a", "likelihood": 0.5})
+    return judge_matches(ours, simple, people=people, courses=COURSES, ahead=ahead, params=Params())
+
+
+def test_ours_and_every_order_are_judged_alike() -> None:
+    told = judged(prescriptions()[["person", "session"]]).set_index(["rule", "group", "measure"])
+    assert set(told.index.get_level_values("rule")) == {OURS, *ORDERS}
+    assert not told.index.has_duplicates
+    value = told["value"].xs("all", level="group")
+    assert value[OURS, "recall"] == value["outcome_rate", "recall"] == 1.0, "they propose what was prescribed"
+    assert value["nearest", "recall"] == 0.0
+    assert value["popularity", "recall"] == 1.0
+    assert value[OURS, "overbooked"] == 9 / 12
+    assert value["nearest", "overbooked"] == 8 / 12
+    assert told["people"].min() >= 10, "six women are too few to tell of"
+
+
+def test_recall_is_not_told_where_nothing_is_prescribed() -> None:
+    told = judged(prescriptions().assign(person="somebody else")[["person", "session"]])
+    assert "served" in set(told["measure"])
+    assert "recall" not in set(told["measure"])
+
+
+def test_only_what_is_still_to_come_and_on_offer_counts_as_prescribed() -> None:
+    entered, status = [AS_OF, *[AS_OF + pd.Timedelta(days=1)] * 9, pd.NaT, pd.NaT], ["prescrit"] * 10 + ["refuse", "prescrit"]
+    rows = prescriptions(entered=entered, status=status, session=["a"] * 9 + ["elsewhere", "a", "b"])
+    assert prescribed_ahead(rows, COURSES, AS_OF)["person"].tolist() == [*(f"p{n:02}" for n in range(1, 9)), "p11"]
+
+
+def test_orders_see_the_rates_of_everybody_in_the_region() -> None:
+    cell = {"sector": "220", "action_type": "certification", "level": "3", "n": 30.0, "grade": "B"}
+    rows = [("R44", "tout_public", "durable", 12, 0.4), ("R44", "jeunes", "durable", 12, 0.9)]
+    rows += [("BE4401", "tout_public", "durable", 12, 0.8), ("R44", "tout_public", "durable", 6, 0.7)]
+    outcomes = pd.DataFrame(rows, columns=["territory", "public", "outcome", "horizon_months", "value"]).assign(**cell)
+    trainings = prescriptions(status="entre").assign(formacode="22054", action_type="certification")
+    links = pd.DataFrame({"occupation": ["F1603"], "sector": ["326"], "level": ["3"], "weight": [1.0]})
+    seen = what_orders_see(outcomes, trainings, links, 12)
+    assert seen.rates["rate"].tolist() == [0.4]
+    assert seen.entries["entries"].tolist() == [12]

@@ -1,8 +1,9 @@
 """What recommendations are worth beside simple orders, as far as it can be said without knowing what is true.
 
-past = what_orders_see(features, known, links, horizon)
-simple = order_simply(pairs, features, past, 10)              # territory by territory where there are many people
-table = judge_matches(recommendations, simple, features.courses, known, as_of, params)
+past = what_orders_see(features.outcomes, known.trainings, links, horizon)
+simple = order_simply(pairs, features.people, features.courses, past)     # territory by territory where people are many
+ahead = prescribed_ahead(known.trainings, features.courses, as_of)
+table = judge_matches(recommendations, simple, people=latest_people(known.jobseekers), …)
 """
 
 from __future__ import annotations
@@ -11,10 +12,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from features.build import Features
 from features.outcomes import publishable
-from features.supply import latest_people
-from features.tables import Tables
 from features.vocabulary import REGION
 from models.match_measures import ROW, Against, measure_matches
 from models.simple_matches import ORDERS, Past, count_entries, mean_rates, rank_simply, sectors_that_train
@@ -25,53 +23,26 @@ _TAKEN = ("prescrit", "entre")
 _EVERYBODY, _SUCCESS = "tout_public", "durable"
 
 
-def what_orders_see(features: Features, known: Tables, links: pd.DataFrame, horizon: int) -> Past:
+def what_orders_see(outcomes: pd.DataFrame, trainings: pd.DataFrame, links: pd.DataFrame, horizon: int) -> Past:
     """Gather what simple orders look at: entries, published rates of lasting work after so many months, sectors that train."""
-    told = publishable(features.outcomes)
+    told = publishable(outcomes)
     asked = (told["territory"] == REGION) & (told["public"] == _EVERYBODY) & (told["outcome"] == _SUCCESS)
     rates = mean_rates(told[asked & (told["horizon_months"] == horizon)])
-    return Past(count_entries(known.trainings), rates, sectors_that_train(links))
+    return Past(count_entries(trainings), rates, sectors_that_train(links))
 
 
-def order_simply(pairs: pd.DataFrame, features: Features, past: Past, k: int) -> dict[str, pd.DataFrame]:
+def order_simply(
+    pairs: pd.DataFrame, people: pd.DataFrame, courses: pd.DataFrame, past: Past, *, first: int = 10
+) -> dict[str, pd.DataFrame]:
     """Recommend by each simple order, by its name. One row per person, rank, and whatever the pairs tell.
 
     ``pairs`` has one row per person, session that is allowed: distance_km, and likelihood and expected_gain where they are
     known. A person's orders need nobody else's pairs.
     """
-    wanted = features.people.set_index("person")["wanted"]
-    courses = features.courses.set_index("session")
-    named = pairs.assign(
-        wanted=pairs["person"].map(wanted), **{name: pairs["session"].map(courses[name]) for name in ("sector", "action_type")}
-    )
-    return {order: rank_simply(named, order, k, past) for order in ORDERS}
-
-
-def judge_matches(
-    recommendations: pd.DataFrame,
-    simple: Mapping[str, pd.DataFrame],
-    courses: pd.DataFrame,
-    known: Tables,
-    as_of: pd.Timestamp,
-    params: Params,
-) -> pd.DataFrame:
-    """Judge the recommendations of a run and those of simple orders alike. One row per rule, group, measure: value, people.
-
-    ``rule`` is ``matching`` or the name of an order; measures and groups are those of
-    :func:`models.match_measures.measure_matches`. ``recall`` is told where people to be served are prescribed a session still to
-    come that is among the courses (:func:`prescribed_ahead`).
-    """
-    people, ahead = latest_people(known.jobseekers), prescribed_ahead(known.trainings, courses, as_of)
-    ahead = ahead[ahead["person"].isin(people["person"])]
-    against = Against(
-        uptake=params.matching.uptake,
-        smallest=params.features.privacy.smallest_cell,
-        first=params.matching.recommendations,
-        truth=ahead if len(ahead) else None,
-    )
-    rules = {OURS: recommendations, **simple}
-    parts = [measure_matches(proposed, people, courses, against).assign(rule=rule) for rule, proposed in rules.items()]
-    return pd.concat(parts, ignore_index=True)[["rule", *ROW]]
+    of_course, wanted = courses.set_index("session"), people.set_index("person")["wanted"]
+    told = {name: pairs["session"].map(of_course[name]) for name in ("sector", "action_type")}
+    named = pairs.assign(wanted=pairs["person"].map(wanted), **told)
+    return {order: rank_simply(named, order, first, past) for order in ORDERS}
 
 
 def prescribed_ahead(trainings: pd.DataFrame, courses: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -82,3 +53,30 @@ def prescribed_ahead(trainings: pd.DataFrame, courses: pd.DataFrame, as_of: pd.T
     """
     ahead = trainings["status"].isin(_TAKEN) & ~(trainings["entered"] <= as_of) & trainings["session"].isin(courses["session"])
     return trainings.loc[ahead, ["person", "session"]].drop_duplicates(ignore_index=True)
+
+
+def judge_matches(
+    recommendations: pd.DataFrame,
+    simple: Mapping[str, pd.DataFrame],
+    *,
+    people: pd.DataFrame,
+    courses: pd.DataFrame,
+    ahead: pd.DataFrame,
+    params: Params,
+) -> pd.DataFrame:
+    """Judge the recommendations of a run and those of simple orders alike. One row per rule, group, measure: value, people.
+
+    ``rule`` is ``matching`` or the name of an order; measures and groups are those of
+    :func:`models.match_measures.measure_matches`. ``people`` has one row per person to serve, as the newest list says them.
+    ``recall`` is told where some of them are prescribed a session ``ahead`` (:func:`prescribed_ahead`).
+    """
+    truth = ahead[ahead["person"].isin(people["person"])]
+    against = Against(
+        uptake=params.matching.uptake,
+        smallest=params.features.privacy.smallest_cell,
+        first=params.matching.recommendations,
+        truth=truth if len(truth) else None,
+    )
+    rules = {OURS: recommendations, **simple}
+    parts = [measure_matches(proposed, people, courses, against).assign(rule=rule) for rule, proposed in rules.items()]
+    return pd.concat(parts, ignore_index=True)[["rule", *ROW]]
