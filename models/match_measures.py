@@ -74,7 +74,8 @@ def measure_people(recommendations: pd.DataFrame, people: pd.DataFrame, against:
     """
     known = pd.Index(people["person"])
     means = recommendations.groupby("person")[[name for name in MEANS if name in recommendations]].mean()
-    told = means.astype("float64").reindex(known).assign(served=known.isin(recommendations["person"]).astype("float64"))
+    served = means.index.get_indexer(known) >= 0
+    told = means.astype("float64").reindex(known).assign(served=served.astype("float64"))
     if against.truth is not None:
         told = told.assign(recall=recall_of(recommendations, against.truth, against.first).reindex(known))
     if against.gains is not None:
@@ -158,7 +159,7 @@ def measure_seats(recommendations: pd.DataFrame, seats: pd.Series[float], uptake
         float((load - _seats_at(load, seats)).clip(lower=0.0).sum()),
     )
     return {
-        "coverage": float(having.index.isin(recommendations["session"]).mean()),
+        "coverage": float(having.index.isin(load.index).mean()),
         "gini": gini(np.asarray(expected / having, dtype="float64")),
         "unfilled": empty,
         "unfilled_share": _ratio(empty, float(having.sum())),

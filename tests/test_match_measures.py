@@ -225,6 +225,8 @@ def test_ages_levels_and_time_without_work_part_everybody_once() -> None:
     assert count[["age=u26", "age=26_44", "age=45plus"]].tolist() == [1, 2, 2]
     assert count[["level=infra4", "level=4", "level=5plus", "level=unknown"]].tolist() == [1, 1, 2, 1]
     assert count[["duration=lt12", "duration=ge12"]].tolist() == [3, 2]
+    served = told[told["measure"] == "served"].set_index("group")["value"]
+    assert served[["age=u26", "age=26_44", "level=infra4", "level=4"]].tolist() == [1, 0, 1, 0]
 
 
 def test_played_out_each_takes_the_first_with_a_seat_left() -> None:
