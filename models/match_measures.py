@@ -205,7 +205,8 @@ def play_out(recommendations: pd.DataFrame, seats: pd.Series[float], surplus: pd
     chooses by what is gained: who is sent somewhere that takes away loses. It is the judge that recommendations which know of
     seats and those that do not have in common.
     """
-    asked = recommendations.merge(surplus[[*_PAIR, "surplus"]], on=_PAIR, how="left", validate="one_to_one")
+    asked = recommendations[[*_PAIR, "rank"]]
+    asked = asked.merge(surplus[[*_PAIR, "surplus"]], on=_PAIR, how="left", validate="one_to_one")
     place = asked["person"].map(turn).to_numpy()
     asked = asked.iloc[np.lexsort((asked["rank"].to_numpy(), place))]
     left, settled, total = seats.to_dict(), set(), 0.0
