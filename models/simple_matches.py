@@ -5,18 +5,24 @@
     same_sector    those of the sector that trains most for the occupation wanted
     outcome_rate   the best raw rate of success of their sector and type
 
-Ties go to the nearest, then to the session whose code comes first. None of them knows of seats, nor of what training adds.
+Ties go to the nearest. None of them knows of seats, nor of what training adds; all keep to what people may enter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models.market import Market
+from models.matching import Laid, find_courses
+from models.pairs import Kept, Sessions, Tastes
+
+ORDERS = ("popularity", "nearest", "same_sector", "outcome_rate")
+_TIE = 1e-6  # of a kilometre, against what an order looks at
+_LEAST = 1e-4
 OPTION = ["sector", "action_type"]
 Numbers = npt.NDArray[np.float64]
 
@@ -60,45 +66,60 @@ def sectors_that_train(links: pd.DataFrame) -> pd.DataFrame:
     return ordered[["occupation", "sector"]].drop_duplicates("occupation", ignore_index=True)
 
 
-def rank_simply(pairs: pd.DataFrame, order: str, k: int, past: Past) -> pd.DataFrame:
-    """Recommend by a simple order. One row per person, rank: session, and whatever the pairs tell.
-
-    ``pairs`` has one row per person, session that is allowed: distance_km, sector, action_type, and wanted, the occupation.
-    """
-    person, session = (pd.factorize(pairs[name], sort=True)[0] for name in ("person", "session"))
-    looks = np.nan_to_num(ORDERS[order](pairs, past), nan=-np.inf)
-    best = np.lexsort((session, pairs["distance_km"].to_numpy(), -looks, person))
-    ranked = pairs.iloc[best]
-    rank = ranked.groupby(person[best]).cumcount().to_numpy() + 1
-    return ranked.assign(rank=rank)[rank <= k].reset_index(drop=True)
-
-
-def _popularity(pairs: pd.DataFrame, past: Past) -> Numbers:
-    return _of_option(pairs, past.entries, "entries")
-
-
-def _nearest(pairs: pd.DataFrame, past: Past) -> Numbers:
-    return np.zeros(len(pairs))
+def search_simply(order: str, laid: Laid, market: Market, past: Past, first: int) -> Kept:
+    """Find the first courses of people by a simple order, among those that they may enter. As :func:`find_courses` does."""
+    people, nobody = laid.people, np.full_like(laid.people.second, len(market.codes.occupations))
+    alike = people._replace(
+        weight=np.ones_like(people.weight),
+        moves=np.zeros_like(people.moves),
+        second=nobody,
+        last=nobody,
+        skill_ends=0 * people.skill_ends,
+    )
+    near = 1.0 / (1.0 + laid.roads.km) if order == "nearest" else 1.0 - _TIE * laid.roads.km
+    roads = laid.roads._replace(near=np.stack([near, near]).astype(np.float32))
+    seen = replace(market, sessions=_seen(market, order, past), tastes=_tastes(market, order, past))
+    return find_courses(Laid(alike, roads), seen, np.zeros(len(market.courses)), first)
 
 
-def _same_sector(pairs: pd.DataFrame, past: Past) -> Numbers:
-    aimed = pairs["wanted"].map(past.trains.set_index("occupation")["sector"])
-    return np.asarray(aimed == pairs["sector"], dtype="float64")
+def _seen(market: Market, order: str, past: Past) -> Sessions:
+    """Let courses be worth what an order looks at, and be as easy to go through with as each other."""
+    told = {"popularity": (past.entries, "entries"), "outcome_rate": (past.rates, "rate")}
+    looks = _of_option(market.courses, *told[order]) if order in told else np.ones(len(market.courses))
+    gain = (_LEAST + np.nan_to_num(looks) / max(float(np.nanmax(looks, initial=_LEAST)), _LEAST)).astype(np.float32)
+    places = len(market.places)
+    return market.sessions._replace(
+        gain=gain,
+        quick=np.ones_like(gain),
+        aim=market.sessions.field,
+        best=np.full(places, gain.max(initial=0.0), dtype=np.float32),
+        quickest=np.ones(places, dtype=np.float32),
+    )
 
 
-def _outcome_rate(pairs: pd.DataFrame, past: Past) -> Numbers:
-    return _of_option(pairs, past.rates, "rate")
+def _tastes(market: Market, order: str, past: Past) -> Tastes:
+    """Let people want the sector that trains for their occupation, where the order looks at it, else anything."""
+    field = market.courses.drop_duplicates("sector").set_index("sector")["field"]
+    occupations = market.codes.occupations
+    wanted = np.ones((len(occupations) + 1, int(market.sessions.field.max(initial=0)) + 1), dtype=np.float32)
+    if order == "same_sector":
+        wanted[:] = _LEAST
+        trains = past.trains[past.trains["sector"].isin(field.index)]
+        row = occupations.get_indexer(pd.Index(trains["occupation"]))
+        column = field.reindex(trains["sector"]).to_numpy(dtype=np.int64)
+        wanted[row[row >= 0], column[row >= 0]] = 1.0
+    tastes = market.tastes
+    return tastes._replace(
+        wanted=wanted,
+        last=np.zeros_like(wanted),
+        waits=np.ones_like(tastes.waits),
+        unpaid=0.0,
+        need=np.ones_like(tastes.need),
+        least_gain=_LEAST,
+    )
 
 
-def _of_option(pairs: pd.DataFrame, told: pd.DataFrame, name: str) -> Numbers:
-    """Look up what is told of the sector and type of each pair; NaN where nothing is."""
+def _of_option(courses: pd.DataFrame, told: pd.DataFrame, name: str) -> Numbers:
+    """Look up what is told of the sector and type of each course; NaN where nothing is."""
     of_option = told.set_index(OPTION)[name].astype("float64")
-    return np.asarray(of_option.reindex(pd.MultiIndex.from_frame(pairs[OPTION])), dtype="float64")
-
-
-ORDERS: dict[str, Callable[[pd.DataFrame, Past], Numbers]] = {
-    "popularity": _popularity,
-    "nearest": _nearest,
-    "same_sector": _same_sector,
-    "outcome_rate": _outcome_rate,
-}
+    return np.asarray(of_option.reindex(pd.MultiIndex.from_frame(courses[OPTION])), dtype="float64")
