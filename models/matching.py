@@ -75,10 +75,10 @@ class Laid(NamedTuple):
 
 @dataclass(frozen=True)
 class Matched:
-    """Who is proposed what. ``people`` has a row per person served, in the order of ``kept`` and ``lists`` (columns of it).
+    """Who is proposed what. ``people`` has a row per person served, in the order of ``kept``; ``lists`` are columns of it.
 
-    ``room`` is by session of the market, as the prices granted at: how many people it can still bear. ``gap`` says how far below
-    the best that all pairs allow the seats granted are, at most.
+    ``room`` is by session of the market, as the prices granted at: how many people it can still bear. ``gap`` says how far
+    below the best that all pairs allow the seats granted are, at most.
     """
 
     people: pd.DataFrame

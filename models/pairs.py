@@ -82,7 +82,7 @@ class Sessions(NamedTuple):
 
 
 class Roads(NamedTuple):
-    """The places within reach of each home, the nearest first, cut by home at ``ends_at``; ``near`` has a row per way to travel."""
+    """The places within reach of each home, the nearest first, cut by home at ``ends_at``; ``near`` has a row per way to go."""
 
     ends_at: Long
     place: Whole

@@ -98,7 +98,7 @@ _AT_ONCE = 5_000  # people of a part, of whole territories: few tasks, none of t
 
 
 def describe_people(features: Features, moves: pd.DataFrame) -> pd.DataFrame:
-    """Say of each person what courses look at, beside what is known. One row per person: ``move_<type>``, ``closed``, ``ready``.
+    """Say of each person what courses look at. One row per person: what is known, ``move_<type>``, ``closed``, ``ready``.
 
     ``closed`` lists the sessions that lead to what the person holds, ``ready`` those that ask something the person holds.
     """

@@ -13,8 +13,8 @@ def count_unmet(misses: pd.DataFrame, links: pd.DataFrame, smallest: int) -> pd.
     """Count the people who were proposed nothing. One row per territory, sector wanted, level: people, nearest_miss, shortfall.
 
     ``misses`` has one row per such person (:func:`models.misses.nearest_misses`). The sector is the one that trains most for
-    the wanted occupation, empty when nobody knows it. ``shortfall`` is the median of those whom the most frequent miss keeps out:
-    kilometres, levels or days. Groups smaller than the smallest publishable cell are gathered into the territory's row
+    the wanted occupation, empty when nobody knows it. ``shortfall`` is the median of those whom the most frequent miss keeps
+    out: kilometres, levels or days. Groups smaller than the smallest publishable cell are gathered into the territory's row
     without sector and level, which is left out in turn when it stays too small; so is a shortfall of too few.
     """
     counted = _sectors_of(misses, links)
