@@ -1,10 +1,11 @@
 """The sequences of courses that one person can follow, and the best of them: the loop that is run for each beginning.
 
-A label is what a person is after some steps: the day he or she is free, the level, what the steps gave, the worth so far and the chance
-to have got so far. Labels are set in the order of time, deepest first, and dropped where even the best that could follow would
-not beat what was found: the answer is that of all sequences looked at one by one.
+A label is what a person is after some steps: the day he or she is free, the level, what the steps gave, the worth so far and
+the chance to get so far. Labels are set in the order of time, deepest first, and dropped where even the best that could
+follow would not beat what was found: the answer is that of all sequences looked at one by one.
 
-    worth of a step = weight × gain × likelihood − price of a seat       likelihood as in :mod:`models.pairs`, × what the gap leaves
+    likelihood: as in :mod:`models.pairs`, × what the gap before the step leaves
+    worth of a step = weight × gain × likelihood − price of a seat
     worth of a pathway = Σ worth of a step × chance to get so far
     chance to get so far = Π likelihood × chance to finish, over the steps before
 """
@@ -20,13 +21,16 @@ from models.compiled import compiled
 from models.pairs import FAR, Flags, Long, Reals, Roads, Seekers, Sessions, Tastes, Whole, _fill_fits, _gain
 
 NONE = -1
+Doubles = NDArray[np.float64]
+
 
 class Ladder(NamedTuple):
     """What each session of a market leads to, an element each: a step stands on a higher ``rung`` than the one before.
 
-    ``lifts``: levels above the own one that it opens; ``gives``: the level it gives, 0 where none; ``finish``: the chance to finish it;
-    ``leads``: something may follow. ``shuts`` lists the sessions that give what it gave, ``unlocks`` those that ask it before, both by
-    position and in order, cut at ``…_ends``. ``waits`` is what days of waiting leave: a row before the first step, one after.
+    ``lifts``: levels above the own one that it opens; ``gives``: the level it gives, 0 where none; ``finish``: the chance to
+    finish it; ``leads``: something may follow. ``shuts`` lists the sessions that give what it gave, ``unlocks`` those that ask
+    it before, both by position and in order, cut at ``…_ends``. ``waits`` is what days of waiting leave: a row before the first
+    step, one after.
     """
 
     rung: Whole
@@ -41,8 +45,19 @@ class Ladder(NamedTuple):
     waits: Reals
 
 
+class Ground(NamedTuple):
+    """Where steps are looked for. ``aimed`` says of each aim whether a pathway may end with a course that has it."""
+
+    courses: Sessions
+    roads: Roads
+    tastes: Tastes
+    prices: Reals
+    ladder: Ladder
+    aimed: Flags
+
+
 class Begun(NamedTuple):
-    """Beginnings, an element each: who, the first step (``NONE``: any), what it is worth and how likely it is gone through with."""
+    """Beginnings, an element each: who, the first step (``NONE``: any), its worth, how likely it is gone through with."""
 
     who: Whole
     first: Whole
@@ -53,22 +68,21 @@ class Begun(NamedTuple):
 class Found(NamedTuple):
     """The best pathway of each beginning: what it is worth, and its sessions (beginnings × steps), ``NONE`` after the last."""
 
-    worth: NDArray[np.float64]
+    worth: Doubles
     path: Whole
 
 
 class Options(NamedTuple):
-    """Courses that one person could follow some day, an element each, and what each could bring at most with all that follows.
+    """Courses that one person could follow some day, an element each.
 
-    ``order`` is the most promising first; ``may`` says that nothing is asked before, or that it is held.
+    ``bound`` is what each could bring at most with all that follows; ``may``: nothing is asked before, or it is held.
     """
 
     session: Whole
     likely: Reals
     worth: Reals
     may: Flags
-    bound: NDArray[np.float64]
-    order: Long
+    bound: Doubles
 
 
 class Labels(NamedTuple):
@@ -79,8 +93,8 @@ class Labels(NamedTuple):
     ready: Long
     own: Reals
     level: Reals
-    worth: NDArray[np.float64]
-    reach: NDArray[np.float64]
+    worth: Doubles
+    reach: Doubles
 
 
 def room_for(beginnings: int, steps: int) -> Found:
@@ -89,52 +103,44 @@ def room_for(beginnings: int, steps: int) -> Found:
 
 
 @compiled
-def search(
-    people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, prices: Reals, ladder: Ladder, aimed: Flags, begun: Begun, found: Found
-) -> None:
-    """Find the best pathway of each beginning whose last step has an aim that is ``aimed`` at; none is worth 0.
+def search(people: Seekers, ground: Ground, begun: Begun, found: Found) -> None:
+    """Find the best pathway of each beginning; none is worth 0. Beginnings of one person stand together.
 
-    Beginnings of one person stand together. A first step that is given is taken as it is, whatever it is worth.
+    A first step that is given is taken as it is, whatever it is worth.
     """
-    size, steps = len(courses.first), found.path.shape[1]
-    fits = np.zeros(tastes.wanted.shape[1], dtype=np.float32)
-    options = Options(
-        np.zeros(size, dtype=np.int32),
-        np.zeros(size, dtype=np.float32),
-        np.zeros(size, dtype=np.float32),
-        np.zeros(size, dtype=np.bool_),
-        np.zeros(size),
-        np.zeros(0, dtype=np.int64),
-    )
-    labels = Labels(
-        np.full(steps + 1, NONE, dtype=np.int32),
-        np.zeros(steps + 1, dtype=np.int64),
-        np.zeros(steps + 1, dtype=np.int64),
-        np.zeros(steps + 1, dtype=np.float32),
-        np.zeros(steps + 1, dtype=np.float32),
-        np.zeros(steps + 1),
-        np.zeros(steps + 1),
-    )
-    last, count, order = NONE, 0, options.order
+    size, steps = len(ground.courses.first), found.path.shape[1]
+    fits = np.zeros(ground.tastes.wanted.shape[1], dtype=np.float32)
+    options, labels = _no_options(size), _no_labels(steps + 1)
+    last, order = NONE, np.zeros(0, dtype=np.int64)
     for row in range(len(begun.who)):
-        who, first = begun.who[row], begun.first[row]
-        if first != NONE and steps == 1:
-            _begin(row, people, courses, ladder, aimed, begun, labels, found)
-            continue
+        who = begun.who[row]
         if who != last:
             last = who
-            _fill_fits(who, people, tastes, fits)
-            count = _gather(who, people, courses, roads, tastes, prices, fits, options)
-            order = _promise(count, steps, courses, prices, ladder, options)
-        if _begin(row, people, courses, ladder, aimed, begun, labels, found):
-            _follow(row, order, people, courses, tastes, prices, ladder, aimed, options, labels, begun, found)
+            _fill_fits(who, people, ground.tastes, fits)
+            order = _promise(_gather(who, people, ground, fits, options), steps, ground, options)
+        if _begin(row, people, ground, begun, labels, found):
+            _follow(row, order, people, ground, options, labels, begun, found)
 
 
 @compiled
-def _gather(
-    who: int, people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, prices: Reals, fits: Reals, options: Options
-) -> int:
+def _no_options(size: int) -> Options:
+    """Make room for the options of one person."""
+    number, flag, real = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.float32)
+    return Options(number, real, real.copy(), flag, np.zeros(size))
+
+
+@compiled
+def _no_labels(size: int) -> Labels:
+    """Make room for the labels of one sequence."""
+    whole, real = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.float32)
+    path = np.full(size, NONE, dtype=np.int32)
+    return Labels(path, whole, whole.copy(), real, real.copy(), np.zeros(size), np.zeros(size))
+
+
+@compiled
+def _gather(who: int, people: Seekers, ground: Ground, fits: Reals, options: Options) -> int:
     """List what a person could follow some day, whatever the level and what is asked before; gives how many there are."""
+    courses, roads = ground.courses, ground.roads
     count, home, weight = 0, people.home[who], people.weight[who]
     if home < 0:
         return count
@@ -145,59 +151,56 @@ def _gather(
         for session in range(courses.ends_at[place], courses.ends_at[place + 1]):
             if people.publics[who] & courses.admits[session] == 0 or people.ready_day[who] > courses.until[session]:
                 continue
-            if _listed(courses.number[session], people.closed, people.closed_ends[who], people.closed_ends[who + 1]):
+            number = courses.number[session]
+            if _listed(number, people.closed, people.closed_ends[who], people.closed_ends[who + 1]):
                 continue
-            held = _listed(courses.number[session], people.ready, people.ready_ends[who], people.ready_ends[who + 1])
+            held = _listed(number, people.ready, people.ready_ends[who], people.ready_ends[who + 1])
             options.session[count] = session
             options.likely[count] = near * courses.quick[session] * fits[courses.aim[session]]
-            options.worth[count] = weight * _gain(who, session, people, courses, tastes)
+            options.worth[count] = weight * _gain(who, session, people, courses, ground.tastes)
             options.may[count] = held or not courses.asks[session]
             count += 1
     return count
 
 
 @compiled
-def _promise(count: int, steps: int, courses: Sessions, prices: Reals, ladder: Ladder, options: Options) -> Long:
+def _promise(count: int, steps: int, ground: Ground, options: Options) -> Long:
     """Say what each option could bring at most, with what follows it; gives their order, the most promising first.
 
     As though it began at once, and the best of all could follow, and the best after it.
     """
-    slack, beyond = 1.0001, 0.0
+    slack, beyond = 1.0001, 0.0  # a bound is a little more than what it bounds, rounding included
     for _ in range(steps):
         most = 0.0
         for at in range(count):
             session = options.session[at]
-            alone = slack * options.likely[at] * options.worth[at] - prices[session]
-            options.bound[at] = alone + slack * options.likely[at] * ladder.finish[session] * beyond
+            alone = slack * options.likely[at] * options.worth[at] - ground.prices[session]
+            options.bound[at] = alone + slack * options.likely[at] * ground.ladder.finish[session] * beyond
             most = max(most, options.bound[at])
         beyond = most
     return np.argsort(-options.bound[:count], kind="mergesort")
 
 
 @compiled
-def _begin(
-    row: int, people: Seekers, courses: Sessions, ladder: Ladder, aimed: Flags, begun: Begun, labels: Labels, found: Found
-) -> bool:
+def _begin(row: int, people: Seekers, ground: Ground, begun: Begun, labels: Labels, found: Found) -> bool:
     """Set the first label of a beginning, and what it is worth to stop there; says whether anything may follow."""
     who, first = begun.who[row], begun.first[row]
     labels.ready[0], labels.worth[0], labels.reach[0] = people.ready_day[who], 0.0, 1.0
     labels.own[0], labels.level[0] = people.level[who], people.level[who]
     if first == NONE:
         return True
-    if aimed[courses.aim[first]]:
+    if ground.aimed[ground.courses.aim[first]]:
         found.worth[row], found.path[row, 0] = begun.worth[row], first
     labels.path[0] = first
-    _climb(0, first, begun.worth[row], begun.likelihood[row], courses, ladder, labels)
-    return ladder.leads[first] and courses.ends[first] < FAR
+    _climb(0, begun.worth[row], begun.likelihood[row], ground, labels)
+    return bool(ground.ladder.leads[first] and ground.courses.ends[first] < FAR)
 
 
 @compiled
-def _climb(
-    depth: int, session: int, worth: float, likelihood: float, courses: Sessions, ladder: Ladder, labels: Labels
-) -> None:
+def _climb(depth: int, worth: float, likelihood: float, ground: Ground, labels: Labels) -> None:
     """Set the label of a person who has finished a step: the day after its end, at the level it gives or opens."""
-    above = depth + 1
-    labels.ready[above] = np.int64(courses.ends[session]) + 1
+    above, session, ladder = depth + 1, labels.path[depth], ground.ladder
+    labels.ready[above] = np.int64(ground.courses.ends[session]) + 1
     labels.own[above] = max(labels.own[depth], ladder.gives[session])
     opened = max(labels.own[above], labels.own[depth] + ladder.lifts[session])
     labels.level[above] = max(labels.level[depth], opened)
@@ -208,45 +211,45 @@ def _climb(
 
 @compiled
 def _follow(
-    row: int, order: Long, people: Seekers, courses: Sessions, tastes: Tastes, prices: Reals, ladder: Ladder, aimed: Flags,
-    options: Options, labels: Labels, begun: Begun, found: Found,
+    row: int, order: Long, people: Seekers, ground: Ground, options: Options, labels: Labels, begun: Begun, found: Found
 ) -> None:
     """Try all sequences that could beat what was found, those that promise most first."""
-    steps, who, start = found.path.shape[1], begun.who[row], np.int64(begun.first[row] != NONE)
+    steps, who, start = found.path.shape[1], begun.who[row], 0 if begun.first[row] == NONE else 1
     depth, labels.tried[start] = start, 0
     while depth >= start:
         at = labels.tried[depth]
-        if depth == steps or at == len(order) or _hopeless(labels, depth, options.bound[order[at]], found.worth[row]):
+        if depth == steps or at == len(order) or _hopeless(depth, options.bound[order[at]], labels, found.worth[row]):
             depth -= 1
             continue
         labels.tried[depth] += 1
         option = order[at]
         session = options.session[option]
-        if not _may_follow(depth, session, options.may[option], courses, ladder, labels):
+        if not _may_follow(depth, session, options.may[option], ground, labels):
             continue
-        likely = options.likely[option] * _patience(depth, session, people.paid_until[who], courses, tastes, ladder, labels)
+        likely = options.likely[option] * _patience(depth, session, people.paid_until[who], ground, labels)
         if likely <= 0.0:
             continue
-        worth = labels.worth[depth] + labels.reach[depth] * (likely * options.worth[option] - prices[session])
+        worth = labels.worth[depth] + labels.reach[depth] * (likely * options.worth[option] - ground.prices[session])
         labels.path[depth] = session
-        if worth > found.worth[row] and aimed[courses.aim[session]]:
+        if worth > found.worth[row] and ground.aimed[ground.courses.aim[session]]:
             found.worth[row] = worth
             found.path[row, : depth + 1] = labels.path[: depth + 1]
             found.path[row, depth + 1 :] = NONE
-        if ladder.leads[session] and courses.ends[session] < FAR:
-            _climb(depth, session, worth, likely, courses, ladder, labels)
+        if ground.ladder.leads[session] and ground.courses.ends[session] < FAR:
+            _climb(depth, worth, likely, ground, labels)
             depth += 1
 
 
 @compiled
-def _hopeless(labels: Labels, depth: int, bound: float, best: float) -> bool:
+def _hopeless(depth: int, bound: float, labels: Labels, best: float) -> bool:
     """Say whether not even the best that could follow a label would beat the best found."""
-    return labels.worth[depth] + labels.reach[depth] * bound <= best
+    return bool(labels.worth[depth] + labels.reach[depth] * bound <= best)
 
 
 @compiled
-def _may_follow(depth: int, session: int, may: bool, courses: Sessions, ladder: Ladder, labels: Labels) -> bool:
+def _may_follow(depth: int, session: int, may: bool, ground: Ground, labels: Labels) -> bool:
     """Say whether a person as the label says may enter a course that stands higher than the last step."""
+    courses, ladder = ground.courses, ground.ladder
     if labels.ready[depth] > courses.until[session] or labels.level[depth] < courses.asked[session]:
         return False
     if depth > 0 and ladder.rung[session] <= ladder.rung[labels.path[depth - 1]]:
@@ -260,18 +263,19 @@ def _may_follow(depth: int, session: int, may: bool, courses: Sessions, ladder: 
 
 
 @compiled
-def _patience(depth: int, session: int, paid_until: int, courses: Sessions, tastes: Tastes, ladder: Ladder, labels: Labels) -> float:
+def _patience(depth: int, session: int, paid_until: int, ground: Ground, labels: Labels) -> float:
     """Say what waiting for a step, and following it when the allowance is over, leave of the likelihood."""
-    entry = max(np.int64(courses.first[session]), labels.ready[depth])
-    waits = ladder.waits[min(depth, 1), min(entry - labels.ready[depth], ladder.waits.shape[1] - 1)]
-    over, days = courses.ends[session] - max(np.int64(paid_until), entry), courses.ends[session] - entry
-    return waits if over <= 0 or days <= 0 else waits * (1.0 - tastes.unpaid * over / days)
+    begins, ends = np.int64(ground.courses.first[session]), np.int64(ground.courses.ends[session])
+    waits, entry = ground.ladder.waits[min(depth, 1)], max(begins, labels.ready[depth])
+    left = float(waits[min(entry - labels.ready[depth], len(waits) - 1)])
+    over = ends - max(np.int64(paid_until), entry)
+    return left if over <= 0 or ends <= entry else left * (1.0 - ground.tastes.unpaid * over / (ends - entry))
 
 
 @compiled
 def _listed(wanted: int, listed: Whole, begin: int, end: int) -> bool:
     """Say whether a number stands in a part of a list."""
-    for at in range(begin, end):
+    for at in range(begin, end):  # noqa: SIM110 - a generator is not compiled
         if listed[at] == wanted:
             return True
     return False

@@ -2,8 +2,8 @@
 
     mobilisation, basic skills, language → pre-qualification → certification, level by level → professional courses → immersion
 
-A step stands higher than the one before, begins after its end and not too long after. What prepares lets a person enter courses some
-levels above the own one; a certification gives its level. What a pathway is worth is told step by step, and adds up
+A step stands higher than the one before, begins after its end and not too long after. What prepares lets a person enter courses
+some levels above the own one; a certification gives its level. What a pathway is worth is told step by step, and adds up
 (:mod:`models.pathway_search`). For everybody at once: what follows each proposal, and the best that each person could begin.
 """
 
@@ -22,8 +22,8 @@ from features.params import Section, param
 from features.vocabulary import PREPARING
 from models.market import Market, lay_out
 from models.matching import Spread, run_all
-from models.pairs import LONGEST, Long, Reals, Whole
-from models.pathway_search import NONE, Begun, Found, Ladder, room_for, search
+from models.pairs import LONGEST, Flags, Long, Reals, Whole
+from models.pathway_search import NONE, Begun, Found, Ground, Ladder, room_for, search
 
 ARROW = " > "
 _PREQUALIFYING, _IMMERSION = "prequalification", "adaptation_poste"
@@ -39,8 +39,11 @@ class PathwayParams(Section):
         120, "days between the day a person is free again and the next course, at most", unit="days", ge=1, le=LONGEST - 2
     )
     gap_days: float = param(
-        180.0, "days between two courses over which the likelihood of the next falls to a third, beside that of waiting",
-        unit="days", ge=10, le=10_000,
+        180.0,
+        "days between two courses over which the likelihood of the next falls to a third, beside that of waiting",
+        unit="days",
+        ge=10,
+        le=10_000,
     )
     opens_levels: int = param(1, "levels above the own one that a preparation lets enter; two of them open no more", ge=0, le=3)
     completion: float = param(0.85, "chance that who entered finishes, where no past tells", unit="share", ge=0.05, le=1)
@@ -57,10 +60,11 @@ class Stairs:
     asked: pd.DataFrame
     params: PathwayParams
 
-    @property
+    @cached_property
     def sessions(self) -> pd.Index:
         """The sessions of the market, in the order of all arrays."""
-        return pd.Index(self.market.courses["session"])
+        named: pd.Index = pd.Index(self.market.courses["session"])
+        return named
 
     @cached_property
     def later(self) -> Market:
@@ -77,8 +81,8 @@ def build_stairs(
 ) -> Stairs:
     """Say what may follow what.
 
-    ``completion`` is the chance to finish by action type; ``given`` has a row per session, given: a code that it gives at its end;
-    ``asked`` one per session, asked. A step opens what asks no more than it gives alone, and shuts what gives no more.
+    ``completion`` is the chance to finish by action type; ``given`` has a row per session, given: a code that it gives at its
+    end; ``asked`` one per session, asked. A step opens what asks no more than it gives alone, and shuts what gives no more.
     """
     courses = market.courses
     position, kind = pd.Index(courses["session"]), courses["action_type"]
@@ -146,8 +150,9 @@ def follow_proposals(
 ) -> pd.DataFrame:
     """Say what follows each proposal at best. One row per proposal, in their order: person, rank, pathway, step, pathway_worth.
 
-    ``proposals`` as :func:`models.matching.tell_proposals` writes them for the people of these parts: by person. ``pathway`` joins
-    sessions by an arrow, the proposed one first (``step`` 1); it is that one alone where nothing that follows would add anything.
+    ``proposals`` as :func:`models.matching.tell_proposals` writes them for the people of these parts: by person. ``pathway``
+    joins sessions by an arrow, the proposed one first (``step`` 1); it is that one alone where nothing that follows would add
+    anything.
     """
     who = proposals["who"].to_numpy(dtype=np.int64)
     first = stairs.sessions.get_indexer(pd.Index(proposals["session"])).astype(np.int32)
@@ -155,12 +160,15 @@ def follow_proposals(
     ends = np.cumsum([len(part) for part in parts])
     cuts = np.searchsorted(who, ends)
     tied = [
-        Tied(part, Begun((who[low:high] - end + len(part)).astype(np.int32), first[low:high], worth[low:high], likelihood[low:high]))
+        Tied(
+            part,
+            Begun((who[low:high] - end + len(part)).astype(np.int32), first[low:high], worth[low:high], likelihood[low:high]),
+        )
         for part, end, low, high in zip(parts, ends, [0, *cuts[:-1]], cuts, strict=True)
     ]
     found = _search_all(tied, stairs, prices, spread)
-    told = {"pathway": join(found.path, stairs.sessions), "step": 1, "pathway_worth": found.worth}
-    return proposals[["person", "rank"]].assign(**told)
+    pathway = join(found.path, stairs.sessions).set_axis(proposals.index)
+    return proposals[["person", "rank"]].assign(pathway=pathway, step=1, pathway_worth=found.worth)
 
 
 def best_pathways(
@@ -182,15 +190,17 @@ def _search_all(tied: Sequence[Tied], stairs: Stairs, prices: pd.Series[float], 
     """Search part by part, and set the parts one below the other."""
     aimed = np.ones(stairs.market.tastes.wanted.shape[1], dtype=np.bool_)
     found = spread(partial(find, stairs=stairs, prices=stairs.priced(prices), aimed=aimed), tied)
-    return Found(*(np.concatenate(columns) for columns in zip(*found, strict=True))) if found else room_for(0, stairs.params.steps)
+    return (
+        Found(*(np.concatenate(columns) for columns in zip(*found, strict=True))) if found else room_for(0, stairs.params.steps)
+    )
 
 
-def find(tied: Tied, stairs: Stairs, prices: Reals, aimed: np.ndarray) -> Found:
+def find(tied: Tied, stairs: Stairs, prices: Reals, aimed: Flags) -> Found:
     """Find the best pathway of each beginning of the people of a part whose last step has an aim that is aimed at."""
     found, market = room_for(len(tied.begun.who), stairs.params.steps), stairs.market
     if len(market.courses) and len(tied.begun.who):
         people, roads = lay_out(tied.people, market)
-        search(people, market.sessions, roads, market.tastes, prices, stairs.ladder, aimed, tied.begun, found)
+        search(people, Ground(market.sessions, roads, market.tastes, prices, stairs.ladder, aimed), tied.begun, found)
     return found
 
 
