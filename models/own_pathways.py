@@ -141,11 +141,11 @@ def after(people: pd.DataFrame, courses: Long, stairs: Stairs) -> pd.DataFrame:
     )
 
 
-def _longer(lists: pd.Series[list[str]], courses: Long, ends: Long, listed: Whole, stairs: Stairs) -> pd.Series[list[str]]:
-    """Add to each list the sessions that the course of its row is tied to."""
-    added = (listed[ends[course] : ends[course + 1]] for course in courses)
-    longer = [[*own, *stairs.sessions[more]] for own, more in zip(lists, added, strict=True)]
-    return pd.Series(longer, index=lists.index, dtype="object")
+def _longer(lists: pd.Series[str], courses: Long, ends: Long, listed: Whole, stairs: Stairs) -> pd.Series[str]:
+    """Add to each list (joined by ``|``) the sessions that the course of its row is tied to."""
+    added = ("|".join(stairs.sessions[listed[ends[course] : ends[course + 1]]]) for course in courses)
+    longer = [f"{own}|{more}".strip("|") for own, more in zip(lists.fillna(""), added, strict=True)]
+    return pd.Series(longer, index=lists.index, dtype="str")
 
 
 def goes_after(ladder: Ladder, before: int, session: int) -> bool:

@@ -66,11 +66,11 @@ def people_of(*said: Mapping[str, object]) -> pd.DataFrame:
     usual = {
         "person": "p", "territory": "BE4401", "level": 2, "wanted": "A1101", "wanted_2": None, "last_occupation": None,
         "available": None, "mobility_km": 30.0, "licence": True, "allowance_ends": None, "skills": "1", "latitude": 48.6,
-        "longitude": 7.7, "priority": 0, "move_certification": 0.01, "closed": [], "ready": [],
+        "longitude": 7.7, "priority": 0, "move_certification": 0.01, "closed": "", "ready": "",
     }  # fmt: skip
     public = {name: name == "tout_public" for name in PUBLICS}
     rows = [{**usual, **public, "person": f"p{number}", **own} for number, own in enumerate(said)]
-    texts = dict.fromkeys(["person", "territory", "wanted", "wanted_2", "last_occupation", "skills"], "str")
+    texts = dict.fromkeys(["person", "territory", "wanted", "wanted_2", "last_occupation", "skills", "closed", "ready"], "str")
     dates = dict.fromkeys(["available", "allowance_ends"], "datetime64[us]")
     return pd.DataFrame(rows).astype({**texts, **dates, "level": "Int64", "licence": "boolean"})
 
@@ -142,8 +142,8 @@ def drawn_people(rng: np.random.Generator, count: int, sessions: int) -> pd.Data
                 "licence": bool(rng.random() < 0.5),
                 "jeunes": bool(rng.random() < 0.5),
                 "priority": int(rng.integers(0, 3)),
-                "closed": [f"s{at}" for at in range(sessions) if rng.random() < 0.1],
-                "ready": [f"s{at}" for at in range(sessions) if rng.random() < 0.3],
+                "closed": "|".join(f"s{at}" for at in range(sessions) if rng.random() < 0.1),
+                "ready": "|".join(f"s{at}" for at in range(sessions) if rng.random() < 0.3),
             }
             for _ in range(count)
         )

@@ -238,7 +238,7 @@ def test_a_preparation_opens_the_level_above_and_the_worth_adds_up() -> None:
         ({"seats": 0}, {"level": 2}, "prepare"),
         ({"latitude": 49.6}, {"level": 2}, "prepare"),
         ({"publics": "jeunes"}, {"level": 2}, "prepare"),
-        ({}, {"level": 2, "closed": ["qualify"]}, "prepare"),
+        ({}, {"level": 2, "closed": "qualify"}, "prepare"),
         ({}, {"level": 2, "available": day(11)}, ""),
     ],
 )
@@ -260,7 +260,7 @@ def test_what_a_step_gives_opens_what_asks_it_and_shuts_what_gives_no_more() -> 
     gives, asks = {"module": ["module:1"]}, {"asking": ["module:1"]}
     assert path_to(people_of({}), stairs_of([module, asking], gives, asks)) == ["module > asking"]
     assert path_to(people_of({}), stairs_of([module, asking], {}, asks)) == ["module"]
-    assert path_to(people_of({"ready": ["asking"]}), stairs_of([module, asking], {}, asks)) == ["asking"]
+    assert path_to(people_of({"ready": "asking"}), stairs_of([module, asking], {}, asks)) == ["asking"]
     again = course("again", "certification", 150, 60, gain=0.9, exit_level=4, **LEVEL_3)
     first = {**asking, "gain": 0.1}
     same, more = (
@@ -291,7 +291,7 @@ def test_what_is_taken_by_others_is_not_promised() -> None:
         ({"latitude": 49.6}, {"level": 3}, "distance", {"distance_km": 111.195}),
         ({"seats": 0}, {"level": 3}, "seats", {}),
         ({}, {"level": 3, "available": day(70)}, "date", {"until": day(60)}),
-        ({}, {"level": 3, "closed": ["qualify"]}, "held", {}),
+        ({}, {"level": 3, "closed": "qualify"}, "held", {}),
         ({"publics": "jeunes"}, {"level": 3}, "public", {}),
     ],
 )
