@@ -114,12 +114,13 @@ def search(people: Seekers, ground: Ground, begun: Begun, found: Found) -> None:
     last, order = NONE, np.zeros(0, dtype=np.int64)
     for row in range(len(begun.who)):
         who = begun.who[row]
+        if not _begin(row, people, ground, begun, labels, found):
+            continue
         if who != last:
             last = who
             _fill_fits(who, people, ground.tastes, fits)
             order = _promise(_gather(who, people, ground, fits, options), steps, ground, options)
-        if _begin(row, people, ground, begun, labels, found):
-            _follow(row, order, people, ground, options, labels, begun, found)
+        _follow(row, order, people, ground, options, labels, begun, found)
 
 
 @compiled
