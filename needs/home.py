@@ -77,6 +77,11 @@ class Home:
         return self.var / "exports"
 
     @property
+    def desk(self) -> Path:
+        """What the last run left for advisers to answer from."""
+        return self.var / "desk"
+
+    @property
     def reports(self) -> Path:
         """One folder per run, with its page."""
         return self.var / "reports"
