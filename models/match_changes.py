@@ -37,10 +37,11 @@ def what_would_change(sight: pd.DataFrame, person: pd.DataFrame, market: Market,
     """Say what would bring one person more than the best course open. One row per barrier: the course it brings most by.
 
     ``more`` is what it takes: km, levels or days; the ``public`` to belong to; ``net`` what the course would be worth and
-    ``gain`` by how much that beats the best course open (or nothing). Three at most, the largest gain first.
+    ``gain`` by how much that beats the best course open, or nothing if that is more. To who has no course open, any that opens
+    counts, whatever its seats are worth to others: its ``gain`` is what it brings. Three at most, the largest gain first.
     """
     opened, net = sight["open"].to_numpy(), sight["net"].to_numpy()
-    best = max(float(net[opened].max()), 0.0) if opened.any() else 0.0
+    best = max(float(net[opened].max()), 0.0) if opened.any() else None
     courses = market.listed
     alone = (sight[list(BARRIERS)].to_numpy().sum(axis=1) == 1) & ~courses["late"].to_numpy(dtype=bool)
     found = []
@@ -52,7 +53,9 @@ def what_would_change(sight: pd.DataFrame, person: pd.DataFrame, market: Market,
         worth = _earlier(sight, shut, person, market, prices) if barrier == "date" else net[shut]
         at = int(np.nanargmax(worth))
         public = _public_of(int(courses["admits"].iloc[shut[at]])) if barrier == "public" else ""
-        found.append((sight["session"].iloc[shut[at]], barrier, more[shut[at]], public, worth[at], worth[at] - best))
+        session = sight["session"].iloc[shut[at]]
+        gain = worth[at] - best if best is not None else worth[at] + float(prices.get(session, 0.0))
+        found.append((session, barrier, more[shut[at]], public, worth[at], gain))
     told = pd.DataFrame(found, columns=CHANGES)
     gained = told[told["gain"] > 0].sort_values(["gain", "barrier"], ascending=[False, True])
     return gained.head(TOLD).reset_index(drop=True)

@@ -116,6 +116,8 @@ def advise(
     told = _courses(counter, sight, [*ranks, *([asked] if asked else []), *missed], ranks)
     courses = tuple(told[session] for session in ranks if session in told)
     targets = _targets(counter, row)
+    listed = set(counter.skills.get(targets[0].occupation, ())) if targets else set()
+    missing = sorted(listed - set(_codes(row["skills"])))
     return AdviserSheet(
         *head,
         opposed=False,
@@ -124,8 +126,9 @@ def advise(
         horizon_months=counter.horizon_months,
         known=_person(counter, row),
         targets=targets,
-        skills=_skills(counter, row, targets, courses),
-        skills_asked=len(counter.skills.get(targets[0].occupation, ())) if targets else 0,
+        skills=_skills(counter, row, missing, courses),
+        skills_missing=len(missing),
+        skills_asked=len(listed),
         pathways=_pathways(counter, row, targets, courses, pathways),
         courses=courses,
         asked_code=asked,
@@ -315,12 +318,8 @@ def _causes(counter: Counter, place: str, occupations: list[str]) -> dict[str, F
     return told
 
 
-def _skills(
-    counter: Counter, row: pd.Series, targets: tuple[Occupation, ...], courses: tuple[Course, ...]
-) -> tuple[Skill, ...]:
-    """List what the occupation aimed at asks and the person is not known to have, the most asked at home first."""
-    asked = counter.skills.get(targets[0].occupation, ()) if targets else ()
-    missing = sorted(set(asked) - set(_codes(row["skills"])))
+def _skills(counter: Counter, row: pd.Series, missing: list[str], courses: tuple[Course, ...]) -> tuple[Skill, ...]:
+    """List the first of the skills that the person is not known to have, the most asked at home first."""
     if not missing:
         return ()
     need = dict(read_few(counter.engine, "skill_needs", ["skill", "value"], territory=[_place(row)], skill=missing))
@@ -341,15 +340,9 @@ def _pathways(
     counter: Counter, row: pd.Series, targets: tuple[Occupation, ...], courses: tuple[Course, ...],
     pathways: tuple[pd.DataFrame, pd.DataFrame] | None,
 ) -> tuple[Pathway, ...]:  # fmt: skip
-    """Tell the best pathway to each occupation; where none was searched for, the first course proposed is all of it."""
+    """Tell the best pathway to each occupation; where none was searched for, a course proposed that leads to the one aimed at."""
     if pathways is None:
-        free = max(_known(row["available"]) or counter.desk.as_of, counter.desk.as_of)
-        first = tuple(
-            Step(course.session, course.title, course.entry_day, course.ends, (course.entry_day - free).days)
-            for course in courses[:1]
-            if course.entry_day is not None
-        )
-        return tuple(Pathway(target.occupation, target.kind, first, ()) for target in targets[:1])
+        return tuple(_one_step(counter, row, target, courses) for target in targets[:1])
     steps, unreachable = pathways
     best = steps[steps["pathway"] == 1]
     barriers = dict(zip(unreachable["target"], unreachable["barriers"], strict=True))
@@ -367,6 +360,16 @@ def _pathways(
         )
         for target in targets
     )
+
+
+def _one_step(counter: Counter, row: pd.Series, target: Occupation, courses: tuple[Course, ...]) -> Pathway:
+    """Make a pathway of the first course proposed that leads to an occupation."""
+    free = max(_known(row["available"]) or counter.desk.as_of, counter.desk.as_of)
+    leading = (course for course in courses if target.occupation in course.occupations)
+    first = next(leading, None)
+    days = (first.entry_day - free).days if first is not None and first.entry_day is not None else 0
+    steps = () if first is None else (Step(first.session, first.title, first.entry_day, first.ends, days),)
+    return Pathway(target.occupation, target.kind, steps, ())
 
 
 def _change(counter: Counter, change: tuple[Any, ...]) -> Change:

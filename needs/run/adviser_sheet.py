@@ -153,6 +153,7 @@ class AdviserSheet:
     known: Person | None = None
     targets: tuple[Occupation, ...] = ()
     skills: tuple[Skill, ...] = ()
+    skills_missing: int = 0
     skills_asked: int = 0
     pathways: tuple[Pathway, ...] = ()
     courses: tuple[Course, ...] = ()
