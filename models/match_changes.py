@@ -51,11 +51,10 @@ def what_would_change(sight: pd.DataFrame, person: pd.DataFrame, market: Market,
         if not len(shut):
             continue
         worth = _earlier(sight, shut, person, market, prices) if barrier == "date" else net[shut]
-        at = int(np.nanargmax(worth))
+        gain = worth + sight["price"].to_numpy()[shut] if best is None else worth - best
+        at = int(np.nanargmax(gain))
         public = _public_of(int(courses["admits"].iloc[shut[at]])) if barrier == "public" else ""
-        session = sight["session"].iloc[shut[at]]
-        gain = worth[at] - best if best is not None else worth[at] + float(prices.get(session, 0.0))
-        found.append((session, barrier, more[shut[at]], public, worth[at], gain))
+        found.append((sight["session"].iloc[shut[at]], barrier, more[shut[at]], public, worth[at], gain[at]))
     told = pd.DataFrame(found, columns=CHANGES)
     gained = told[told["gain"] > 0].sort_values(["gain", "barrier"], ascending=[False, True])
     return gained.head(TOLD).reset_index(drop=True)

@@ -29,7 +29,22 @@ _HUNDREDTHS = 100
 _LARGEST = 2_000  # hundredths: e²⁰ is as much as anything can be told apart
 _LEAST = 1e-9
 _FARTHEST = 1e6  # km: from no known home a course is this far
-_READ = ("distance_km", "near", "wish", "fit", "show", "long", "paid", "wait", "allowance", "effect", "need", "gain", "weight", "price")
+_READ = (
+    "distance_km",
+    "near",
+    "wish",
+    "fit",
+    "show",
+    "long",
+    "paid",
+    "wait",
+    "allowance",
+    "effect",
+    "need",
+    "gain",
+    "weight",
+    "price",
+)
 
 FOR = {
     "wish": "wanted_occupation",

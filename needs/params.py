@@ -71,7 +71,8 @@ class AdviceParams(Section):
         "mission d'intérêt public (RGPD, art. 6, 1, e)", "why courses may be proposed to one person; the page says it"
     )
     contact: str = param(
-        "le conseiller référent, puis la Région Grand Est", "whom to ask to object, to come back on it, or to contest a proposal"
+        "le conseiller référent, puis la Région Grand Est",
+        "whom to ask to object, to come back on it, or to contest a proposal",
     )
     reasons: ReasonParams = ReasonParams()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ COURSES, NEIGHBOURS, SKILLS, MONTHS = 3, 2, 6, 12
 EVERYBODY = "tout_public"
 _DURABLE = "durable"
 TARGET = "target"
+Known = TypeVar("Known")
 _FIGURE = ("value", "low", "high", "n", "grade")
 
 
@@ -167,9 +168,7 @@ def _person(counter: Counter, row: pd.Series) -> Person:
 # Courses ----------------------------------------------------------------------------------------------------------------
 
 
-def _courses(
-    counter: Counter, sight: pd.DataFrame, sessions: list[str], ranks: dict[str, int]
-) -> dict[str, Course]:
+def _courses(counter: Counter, sight: pd.DataFrame, sessions: list[str], ranks: dict[str, int]) -> dict[str, Course]:
     """Tell of some sessions, those on offer among them."""
     at = sorted({counter.positions[session] for session in sessions if session in counter.positions})
     if not at:
@@ -185,7 +184,11 @@ def _courses(
 
 
 def _course(
-    counter: Counter, course: dict[Hashable, Any], seen: dict[Hashable, Any], ranks: dict[str, int], figures: tuple[Figure | None, Figure | None]
+    counter: Counter,
+    course: dict[Hashable, Any],
+    seen: dict[Hashable, Any],
+    ranks: dict[str, int],
+    figures: tuple[Figure | None, Figure | None],
 ) -> Course:
     """Tell of one session."""
     session = str(course["session"])
@@ -299,7 +302,7 @@ def _needs(counter: Counter, place: str, occupations: list[str]) -> dict[str, tu
 
 
 def _causes(counter: Counter, place: str, occupations: list[str]) -> dict[str, Figure]:
-    """Say which share of the shortage of occupations training can answer: that of the sectors and levels that train for them."""
+    """Say which share of a shortage training can answer: that of the sectors and levels that train for the occupation."""
     links = {code: counter.sectors.get(code, []) for code in occupations}
     columns = ["sector", "level", "training_solvable", "training_solvable_low", "training_solvable_high"]
     sectors = sorted({sector for own in links.values() for sector, _, _ in own})
@@ -340,7 +343,7 @@ def _pathways(
     counter: Counter, row: pd.Series, targets: tuple[Occupation, ...], courses: tuple[Course, ...],
     pathways: tuple[pd.DataFrame, pd.DataFrame] | None,
 ) -> tuple[Pathway, ...]:  # fmt: skip
-    """Tell the best pathway to each occupation; where none was searched for, a course proposed that leads to the one aimed at."""
+    """Tell the best pathway to each occupation; where none was searched for, a course proposed that leads there."""
     if pathways is None:
         return tuple(_one_step(counter, row, target, courses) for target in targets[:1])
     steps, unreachable = pathways
@@ -377,15 +380,15 @@ def _change(counter: Counter, change: tuple[Any, ...]) -> Change:
     return Change(barrier, _known(more), public, session, counter.titles.get(session, ""), gain)
 
 
-def _known(cell: Any) -> Any:
+def _known(cell: Known) -> Known | None:
     """Give a cell, or nothing where it is missing."""
     return None if pd.isna(cell) else cell
 
 
-def _whole(cell: Any) -> int | None:
+def _whole(cell: float | None) -> int | None:
     return None if pd.isna(cell) else int(cell)
 
 
-def _codes(text: Any) -> tuple[str, ...]:
+def _codes(text: str | float | None) -> tuple[str, ...]:
     """Part codes joined by ``|``."""
     return tuple(filter(None, str(text).split("|"))) if _known(text) else ()

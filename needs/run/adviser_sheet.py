@@ -50,7 +50,7 @@ class Occupation:
 
 @dataclass(frozen=True)
 class Skill:
-    """A skill that the occupation aimed at asks and that the person is not known to have; whether a course shown leads there."""
+    """A skill that the occupation aimed at asks and nobody knows the person to have; whether a course shown leads there."""
 
     skill: str
     need: float
@@ -82,8 +82,8 @@ class Pathway:
 class Course:
     """A session and how the person stands to it. ``reasons`` and ``why_not`` are codes with weights, JSON.
 
-    ``outcome`` is the share of all its trainees in durable work, ``effect`` what the type of course adds to it, ``gain`` what is
-    expected for this person. ``entry_day`` is the first on which the person can enter.
+    ``outcome`` is the share of all its trainees in durable work, ``effect`` what the type of course adds to it, ``gain`` what
+    is expected for this person. ``entry_day`` is the first on which the person can enter.
     """
 
     session: str

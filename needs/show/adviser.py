@@ -1,10 +1,9 @@
-"""The adviser's sheet in words: what is told of one person, in the order it is read. A terminal and a page show the same words."""
+"""The adviser's sheet in words: what is told of one person, as it is read. A terminal and a page show the same words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -25,7 +24,7 @@ class Names:
     skills: Mapping[str, str]
     language: str
 
-    def say(self, code: str, **values: Any) -> str:
+    def say(self, code: str, **values: object) -> str:
         """Say a message in the language of the page."""
         return say(code, self.language, **values)
 
@@ -66,14 +65,19 @@ class Page:
 
 
 LABELS = (
-    "session", "why", "why_not", "dates", "place", "seats", "prerequisites", "hours", "funding", "leads", "outcome", "adds", "checks",
+    "session", "why", "why_not", "dates", "place", "seats", "prerequisites", "hours", "funding", "leads", "outcome", "adds",
+    "checks",
 )  # fmt: skip
 
 
 def page_of(sheet: AdviserSheet, names: Names) -> Page:
     """Put a sheet in words."""
     told = names.say
-    head = told("adviser.title"), told("adviser.lede", person=sheet.person, as_of=names.day(sheet.as_of)), told("adviser.advice")
+    head = (
+        told("adviser.title"),
+        told("adviser.lede", person=sheet.person, as_of=names.day(sheet.as_of)),
+        told("adviser.advice"),
+    )
     rights = told("adviser.right_basis", basis=sheet.legal_basis), told("adviser.right_contest", contact=sheet.contact)
     footer = told("adviser.footer", run_id=sheet.run_id)
     if sheet.opposed or sheet.known is None:
@@ -112,8 +116,14 @@ def _facts(known: Person, names: Names) -> Iterable[tuple[str, str]]:
     wanted = [_title("occupation", code) for code in (known.wanted, known.wanted_2) if code]
     yield told("adviser.wanted"), " / ".join(wanted) or unknown
     yield told("adviser.last"), _title("occupation", known.last_occupation) if known.last_occupation else unknown
-    yield told("adviser.available"), told("adviser.from", day=names.day(known.available)) if known.available else told("adviser.now")
-    yield told("adviser.mobility"), told("adviser.km" if known.mobility_km is not None else "adviser.km_default", km=known.reach_km)
+    yield (
+        told("adviser.available"),
+        told("adviser.from", day=names.day(known.available)) if known.available else told("adviser.now"),
+    )
+    yield (
+        told("adviser.mobility"),
+        told("adviser.km" if known.mobility_km is not None else "adviser.km_default", km=known.reach_km),
+    )
     yield told("adviser.licence"), unknown if known.licence is None else told("adviser.yes" if known.licence else "adviser.no")
     yield told("adviser.allowance"), names.day(known.allowance_ends)
     yield told("adviser.publics"), _publics(known.publics, names) or UNKNOWN
@@ -179,7 +189,9 @@ def _prerequisites(course: Course, names: Names) -> Iterable[str]:
     if course.entry_level is None:
         yield names.say("adviser.entry_open")
     else:
-        yield names.say("adviser.entry_level" if course.entry_level_binds else "adviser.entry_level_soft", level=course.entry_level)
+        yield names.say(
+            "adviser.entry_level" if course.entry_level_binds else "adviser.entry_level_soft", level=course.entry_level
+        )
     if course.asked or "check_prerequisite" in course.checks:
         yield names.say("adviser.asks", codes=", ".join(course.asked) or UNKNOWN)
     if course.publics:
@@ -197,9 +209,11 @@ def _hours(course: Course, names: Names) -> str:
 def _funding(course: Course, names: Names) -> str:
     """Say who pays; what the trainee would pay where nobody else does."""
     if not course.funded:
-        return names.say("adviser.self_paid_bare" if course.price_eur is None else "adviser.self_paid", price=round(course.price_eur or 0.0))
+        return names.say(
+            "adviser.self_paid_bare" if course.price_eur is None else "adviser.self_paid", price=round(course.price_eur or 0.0)
+        )
     said = [
-        names.say(f"funder_{code}") if f"funder_{code}" in messages() else names.say("adviser.funder_other", code=code)
+        names.say(f"funder_{code}") if f"funder_{code}" in messages() else names.say("adviser.funder_other", funder=code)
         for code in course.funders
     ]
     return ", ".join(said) or names.say("adviser.funder_unknown")
@@ -287,8 +301,12 @@ def _pathway(pathway: Pathway, names: Names) -> tuple[str, tuple[tuple[str, str]
     steps = []
     for place, step in enumerate(pathway.steps):
         days = "adviser.at_once" if step.gap_days <= 0 else "adviser.gap" if place else "adviser.wait"
-        until = names.say("adviser.from_to" if step.ends is not None else "adviser.from", **_span(step.starts, step.ends, names))
-        steps.append((names.say(days, days=step.gap_days), f"{step.title[:1].upper()}{step.title[1:]} ({step.session}), {until}"))
+        until = names.say(
+            "adviser.from_to" if step.ends is not None else "adviser.from", **_span(step.starts, step.ends, names)
+        )
+        steps.append(
+            (names.say(days, days=step.gap_days), f"{step.title[:1].upper()}{step.title[1:]} ({step.session}), {until}")
+        )
     return title, tuple(steps)
 
 

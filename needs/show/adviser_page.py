@@ -1,4 +1,4 @@
-"""The adviser's page as text for a terminal, and as one page that stands alone: style in it, nothing fetched, all texts escaped."""
+"""The adviser's page as text for a terminal, and as a page that stands alone: style in it, nothing fetched, all escaped."""
 
 from __future__ import annotations
 

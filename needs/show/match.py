@@ -1,4 +1,4 @@
-"""``needs match``: the sheet of one person, from what the current run left and published. The identifier is never said again."""
+"""``needs match``: the sheet of one person, from what the current run left and published. The identifier is not said again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from needs.store.lake import read_table
 
 
 def tell_match(home: Home, params: Params, person: str, course: str | None = None, html: Path | None = None) -> str:
-    """Show what is proposed to one person and why, and answer for the course asked for; write it as a page where one is asked."""
+    """Show what is proposed to one person and why, and answer for the course asked for; write it as a page where asked."""
     counter = open_counter(home, params)
     page = page_of(sheet_of(home, counter, person, course), open_names(home, params.show.language))
     if html is None:

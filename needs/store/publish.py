@@ -266,7 +266,7 @@ def read_run(engine: Engine, table: str, run_id: str) -> pd.DataFrame:
 def read_few(engine: Engine, table: str, columns: Sequence[str], **held: Sequence[str | int]) -> list[tuple[Any, ...]]:
     """Read some columns of the rows of the current run whose other columns hold one of the values given.
 
-    A tuple per row, its cells as they are stored, missing ones None; sorted by key. Cheap where keys are given from the first on.
+    A tuple per row, its cells as they are stored, missing ones None; sorted by key. Cheap where the first keys are given.
     """
     own = TABLES[table].c
     asked = [own[name].in_(list(values)) for name, values in held.items()]
