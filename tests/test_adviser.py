@@ -21,7 +21,8 @@ from models.match_reasons import CAUTIONS, REASONS, TOLD, ReasonParams, forces, 
 from models.matching import MatchingParams, match_people, tell_proposals
 from models.sight import BARRIERS
 from needs.params import AdviceParams
-from needs.run.adviser import Counter, advise
+from needs.run.adviser import advise
+from needs.run.counter import Counter
 from needs.run.desk import leave, take
 from needs.show.adviser import LABELS, Names, page_of
 from needs.show.adviser_page import as_text, write_page

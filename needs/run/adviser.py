@@ -1,101 +1,31 @@
 """What an adviser is told of one person: every course on offer looked at from there, beside what the run published.
 
-A counter holds what is read once. For each person it reads a few published rows by their keys, and nothing is run again.
+For each person a few published rows are read by their keys, and nothing is run again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Engine
 
-from features import facts
 from features.moves import KINDS
 from features.vocabulary import PUBLICS, REGION
-from models.market import Market, describe
+from models.market import describe
 from models.match_changes import nearest_miss, see, what_would_change
 from models.match_reasons import tell_why, wish_of
 from models.sight import BARRIERS
-from needs.params import AdviceParams
 from needs.run.adviser_sheet import AdviserSheet, Change, Course, Figure, Occupation, Pathway, Person, Skill, Step
-from needs.run.desk import Desk
+from needs.run.counter import Counter, codes, grouped, known, whole
 from needs.store.publish import read_few
 
 COURSES, NEIGHBOURS, SKILLS, MONTHS = 3, 2, 6, 12
 EVERYBODY = "tout_public"
 _DURABLE = "durable"
 TARGET = "target"
-Known = TypeVar("Known")
 _FIGURE = ("value", "low", "high", "n", "grade")
-
-
-@dataclass(frozen=True)
-class Counter:
-    """Where advice is given: the desk of a run, its published tables, and what pages say of themselves."""
-
-    desk: Desk
-    engine: Engine
-    run_id: str
-    horizon_months: int
-    advice: AdviceParams
-
-    @property
-    def market(self) -> Market:
-        """The courses on offer."""
-        return self.desk.market
-
-    @cached_property
-    def skills(self) -> dict[str, tuple[str, ...]]:
-        """The skills that each occupation asks."""
-        return {str(code): tuple(own) for code, own in self.desk.known.skills.groupby("occupation")["skill"]}
-
-    @cached_property
-    def moves(self) -> dict[str, list[tuple[str, str]]]:
-        """Where each occupation leads, and how sure that is: target, kind."""
-        return _grouped(self.desk.known.moves, "occupation", ["target", "kind"])
-
-    @cached_property
-    def sectors(self) -> dict[str, list[tuple[str, str, float]]]:
-        """What trains for each occupation: sector, level, weight."""
-        return _grouped(facts.occupation_sectors(), "occupation", ["sector", "level", "weight"])
-
-    @cached_property
-    def positions(self) -> dict[str, int]:
-        """Where each session stands among those listed."""
-        return {str(session): place for place, session in enumerate(self.market.listed["session"])}
-
-    def course(self, place: int) -> dict[Hashable, Any]:
-        """Give what is listed of one session."""
-        return self.market.listed.iloc[place].to_dict()
-
-    @cached_property
-    def titles(self) -> dict[str, str]:
-        """The title of each session."""
-        return dict(zip(self.market.listed["session"], self.market.listed["title"].fillna(""), strict=True))
-
-    @cached_property
-    def rooms(self) -> dict[str, float]:
-        """How many people each session can still bear."""
-        return dict(zip(self.desk.seats["session"], self.desk.seats["room"], strict=True))
-
-    @cached_property
-    def asking(self) -> dict[str, tuple[str, ...]]:
-        """What each session asks before, where that is told."""
-        rows = self.desk.known.asking
-        return {str(code): tuple(own) for code, own in rows.groupby("session")["asked"]} if "asked" in rows else {}
-
-
-def _grouped(frame: pd.DataFrame, by: str, names: list[str]) -> dict[str, list[tuple[Any, ...]]]:
-    """Gather rows by a code."""
-    gathered: dict[str, list[tuple[Any, ...]]] = {}
-    for code, *cells in frame[[by, *names]].itertuples(index=False, name=None):
-        gathered.setdefault(code, []).append(tuple(cells))
-    return gathered
 
 
 def advise(
@@ -107,7 +37,7 @@ def advise(
     """
     row, advice = person.iloc[0], counter.advice
     head = (str(row["person"]), counter.run_id, counter.desk.as_of)
-    if _known(row["opposition"]):
+    if known(row["opposition"]):
         return AdviserSheet(*head, opposed=True, legal_basis=advice.legal_basis, contact=advice.contact)
     sight = _sight(counter, person)
     proposed = read_few(counter.engine, "recommendations", ["session"], person=[head[0]], rank=range(1, COURSES + 1))
@@ -118,7 +48,7 @@ def advise(
     courses = tuple(told[session] for session in ranks if session in told)
     targets = _targets(counter, row)
     listed = set(counter.skills.get(targets[0].occupation, ())) if targets else set()
-    missing = sorted(listed - set(_codes(row["skills"])))
+    missing = sorted(listed - set(codes(row["skills"])))
     return AdviserSheet(
         *head,
         opposed=False,
@@ -147,21 +77,21 @@ def _sight(counter: Counter, person: pd.DataFrame) -> pd.DataFrame:
 
 
 def _person(counter: Counter, row: pd.Series) -> Person:
-    mobility = _known(row["mobility_km"])
+    mobility = known(row["mobility_km"])
     return Person(
-        territory=_known(row["territory"]),
-        commune=_known(row["commune"]),
-        level=_whole(row["level"]),
-        wanted=_known(row["wanted"]),
-        wanted_2=_known(row["wanted_2"]),
-        last_occupation=_known(row["last_occupation"]),
-        available=_known(row["available"]),
+        territory=known(row["territory"]),
+        commune=known(row["commune"]),
+        level=whole(row["level"]),
+        wanted=known(row["wanted"]),
+        wanted_2=known(row["wanted_2"]),
+        last_occupation=known(row["last_occupation"]),
+        available=known(row["available"]),
         mobility_km=mobility,
         reach_km=counter.desk.params.entry.default_mobility_km if mobility is None else float(mobility),
-        licence=None if _known(row["licence"]) is None else bool(row["licence"]),
-        allowance_ends=_known(row["allowance_ends"]),
+        licence=None if known(row["licence"]) is None else bool(row["licence"]),
+        allowance_ends=known(row["allowance_ends"]),
         publics=tuple(public for public in PUBLICS if public != EVERYBODY and bool(row[public])),
-        skills=len(_codes(row["skills"])),
+        skills=len(codes(row["skills"])),
     )
 
 
@@ -192,39 +122,42 @@ def _course(
 ) -> Course:
     """Tell of one session."""
     session = str(course["session"])
-    whole = {name: _whole(course[name]) for name in ("entry_level", "exit_level")}
-    numbers = {name: _known(course[name]) for name in ("hours", "hours_company", "price_eur")}
-    asked = counter.asking.get(session, ())
     return Course(
         session=session,
         rank=ranks.get(session),
-        title=str(_known(course["title"]) or ""),
-        action_type=str(_known(course["action_type"]) or ""),
-        occupations=_codes(course["occupations"]),
-        commune=_known(course["commune"]),
+        title=str(known(course["title"]) or ""),
+        action_type=str(known(course["action_type"]) or ""),
+        occupations=codes(course["occupations"]),
+        commune=known(course["commune"]),
         place=str(course["place"]),
         distance_km=float(seen["distance_km"]) if np.isfinite(seen["distance_km"]) else None,
-        starts=_known(course["starts"]),
-        entry_day=_known(seen["starts"]),
-        ends=_known(seen["ends"]),
-        permanent=bool(_known(course["permanent"])),
-        teaching=_known(course["teaching"]),
-        entry_level_binds=bool(_known(course["entry_level_binds"])),
-        publics=tuple(code for code in _codes(course["publics"]) if code != EVERYBODY),
-        asked=asked,
-        certified=_codes(course["certifinfos"]) or _codes(course["certifinfo"]),
+        starts=known(course["starts"]),
+        entry_day=known(seen["starts"]),
+        ends=known(seen["ends"]),
+        permanent=bool(known(course["permanent"])),
+        hours=known(course["hours"]),
+        hours_company=known(course["hours_company"]),
+        teaching=known(course["teaching"]),
+        entry_level=whole(course["entry_level"]),
+        entry_level_binds=bool(known(course["entry_level_binds"])),
+        exit_level=whole(course["exit_level"]),
+        publics=tuple(code for code in codes(course["publics"]) if code != EVERYBODY),
+        asked=counter.asking.get(session, ()),
+        certified=codes(course["certifinfos"]) or codes(course["certifinfo"]),
         seats_left=int(max(np.floor(counter.rooms.get(session, 0.0)), 0)),
-        funders=_codes(course["funders"]),
+        funders=codes(course["funders"]),
         funded=bool(course["funded"]),
         outcome=figures[0],
         effect=figures[1],
-        **{name: float(seen[name]) for name in ("gain", "likelihood", "score", "price")},
+        price_eur=known(course["price_eur"]),
+        gain=float(seen["gain"]),
+        likelihood=float(seen["likelihood"]),
+        score=float(seen["score"]),
+        price=float(seen["price"]),
         barriers=tuple(barrier for barrier in BARRIERS if seen[barrier]),
         reasons=str(seen["reasons"]),
         why_not=str(seen["why_not"]),
         checks=_checks(course, seen),
-        **whole,
-        **numbers,
     )
 
 
@@ -234,27 +167,27 @@ def _checks(course: dict[Hashable, Any], seen: dict[Hashable, Any]) -> tuple[str
         "check_seat": True,
         "check_level": bool(seen["level_unknown"]),
         "check_prerequisite": bool(course["asks"]),
-        "check_public": bool(course["publics"]) and EVERYBODY not in _codes(course["publics"]),
-        "check_funding": not course["funded"] or not _codes(course["funders"]),
-        "check_start": bool(_known(course["permanent"])),
-        "check_hours": _known(course["hours"]) is None,
+        "check_public": bool(course["publics"]) and EVERYBODY not in codes(course["publics"]),
+        "check_funding": not course["funded"] or not codes(course["funders"]),
+        "check_start": bool(known(course["permanent"])),
+        "check_hours": known(course["hours"]) is None,
     }
     return tuple(code for code, needed in asked.items() if needed)
 
 
 def _figures(counter: Counter, listed: pd.DataFrame) -> list[tuple[Figure | None, Figure | None]]:
     """Find the outcome of all trainees of each course, and what its type adds: the figures of the bassin first."""
-    keys = {name: sorted(set(listed[name].dropna())) for name in ("sector", "action_type")}
-    followed = {"outcome": [_DURABLE], "horizon_months": [counter.horizon_months]}
+    sectors, kinds = (sorted(set(listed[name].dropna())) for name in ("sector", "action_type"))
+    followed: dict[str, Sequence[str | int]] = {"outcome": [_DURABLE], "horizon_months": [counter.horizon_months]}
+    followed["action_type"] = kinds
     levels = ["" if pd.isna(level) else str(int(level)) for level in listed["exit_level"]]
     cell = ("territory", "sector", "action_type", "level")
     places = [*sorted(set(listed["territory"].dropna())), REGION]
     outcomes = read_few(
         counter.engine, "outcomes", [*cell, *_FIGURE],
-        territory=places, level=sorted({*levels, ""}), public=[EVERYBODY], **keys, **followed,
+        territory=places, level=sorted({*levels, ""}), public=[EVERYBODY], sector=sectors, **followed,
     )  # fmt: skip
-    keys["sector"].append("")
-    effects = read_few(counter.engine, "effects", [*cell[1:3], *_FIGURE], group=["all"], **keys, **followed)
+    effects = read_few(counter.engine, "effects", [*cell[1:3], *_FIGURE], group=["all"], sector=[*sectors, ""], **followed)
     seen, adds = {row[:4]: _figure(row[4:]) for row in outcomes}, {row[:2]: _figure(row[2:]) for row in effects}
     found = []
     for territory, sector, kind, level in zip(*(listed[name] for name in cell[:3]), levels, strict=True):
@@ -267,7 +200,8 @@ def _figures(counter: Counter, listed: pd.DataFrame) -> list[tuple[Figure | None
 def _figure(cells: Sequence[Any]) -> Figure:
     """Write an estimate as it is published."""
     value, low, high, n, grade = cells
-    return Figure(*(np.nan if cell is None else float(cell) for cell in (value, low, high, n)), grade or "")
+    numbers = [np.nan if cell is None else float(cell) for cell in (value, low, high, n)]
+    return Figure(numbers[0], numbers[1], numbers[2], numbers[3], grade or "")
 
 
 # What a person may aim at -------------------------------------------------------------------------------------------------
@@ -275,7 +209,7 @@ def _figure(cells: Sequence[Any]) -> Figure:
 
 def _targets(counter: Counter, row: pd.Series) -> tuple[Occupation, ...]:
     """Name the occupation aimed at and two it leads to, the surest kind first, then the most needed where the person lives."""
-    aim = next((str(row[name]) for name in ("wanted", "wanted_2", "last_occupation") if _known(row[name])), None)
+    aim = next((str(row[name]) for name in ("wanted", "wanted_2", "last_occupation") if known(row[name])), None)
     if aim is None:
         return ()
     moves, place = counter.moves.get(aim, []), _place(row)
@@ -284,7 +218,12 @@ def _targets(counter: Counter, row: pd.Series) -> tuple[Occupation, ...]:
     nearest = sorted(moves, key=lambda move: (KINDS.index(move[1]), -need.get(move[0], 0.0), move[0]))
     named = [(aim, TARGET), *nearest[:NEIGHBOURS]]
     causes = _causes(counter, place, [code for code, _ in named])
-    return tuple(Occupation(code, kind, *needs.get(code, (None, 0)), causes.get(code)) for code, kind in named)
+    nothing: tuple[Figure | None, int] = (None, 0)
+    return tuple(
+        Occupation(code, kind, need=figure, months=months, solvable=causes.get(code))
+        for code, kind in named
+        for figure, months in (needs.get(code, nothing),)
+    )
 
 
 def _needs(counter: Counter, place: str, occupations: list[str]) -> dict[str, tuple[Figure, int]]:
@@ -296,8 +235,8 @@ def _needs(counter: Counter, place: str, occupations: list[str]) -> dict[str, tu
     told = {}
     for code, rows in months.items():
         need, low, high, n, grade = zip(*rows[:MONTHS], strict=True)
-        sums = [float(np.nansum(np.asarray(part, dtype="float64"))) for part in (need, low, high)]
-        told[code] = (Figure(*sums, float(n[0] or 0.0), max(filter(None, grade), default="")), len(need))
+        sums = np.nansum(np.asarray([need, low, high], dtype="float64"), axis=1).tolist()
+        told[code] = (Figure(sums[0], sums[1], sums[2], float(n[0] or 0.0), max(filter(None, grade), default="")), len(need))
     return told
 
 
@@ -333,7 +272,7 @@ def _skills(counter: Counter, row: pd.Series, missing: list[str], courses: tuple
 
 def _place(row: pd.Series) -> str:
     """Say where a person looks for work: the own bassin, else the Region."""
-    return str(_known(row["territory"]) or REGION)
+    return str(known(row["territory"]) or REGION)
 
 
 # Steps and changes --------------------------------------------------------------------------------------------------------
@@ -350,16 +289,16 @@ def _pathways(
     best = steps[steps["pathway"] == 1]
     barriers = dict(zip(unreachable["target"], unreachable["barriers"], strict=True))
     names = ["session", "starts", "ends", "gap_days", "wait_days", "step"]
-    rows = _grouped(best.sort_values(["target", "step"]), "target", names)
+    rows = grouped(best.sort_values(["target", "step"]), "target", names)
     return tuple(
         Pathway(
             target.occupation,
             target.kind,
             tuple(
-                Step(session, counter.titles.get(session, ""), _known(starts), _known(ends), int(wait if step == 1 else gap))
+                Step(session, counter.titles.get(session, ""), known(starts), known(ends), int(wait if step == 1 else gap))
                 for session, starts, ends, gap, wait, step in rows.get(target.occupation, [])
             ),
-            _codes(barriers.get(target.occupation)),
+            codes(barriers.get(target.occupation)),
         )
         for target in targets
     )
@@ -367,7 +306,7 @@ def _pathways(
 
 def _one_step(counter: Counter, row: pd.Series, target: Occupation, courses: tuple[Course, ...]) -> Pathway:
     """Make a pathway of the first course proposed that leads to an occupation."""
-    free = max(_known(row["available"]) or counter.desk.as_of, counter.desk.as_of)
+    free = max(known(row["available"]) or counter.desk.as_of, counter.desk.as_of)
     leading = (course for course in courses if target.occupation in course.occupations)
     first = next(leading, None)
     days = (first.entry_day - free).days if first is not None and first.entry_day is not None else 0
@@ -377,18 +316,4 @@ def _one_step(counter: Counter, row: pd.Series, target: Occupation, courses: tup
 
 def _change(counter: Counter, change: tuple[Any, ...]) -> Change:
     session, barrier, more, public, _, gain = change
-    return Change(barrier, _known(more), public, session, counter.titles.get(session, ""), gain)
-
-
-def _known(cell: Known) -> Known | None:
-    """Give a cell, or nothing where it is missing."""
-    return None if pd.isna(cell) else cell
-
-
-def _whole(cell: float | None) -> int | None:
-    return None if pd.isna(cell) else int(cell)
-
-
-def _codes(text: str | float | None) -> tuple[str, ...]:
-    """Part codes joined by ``|``."""
-    return tuple(filter(None, str(text).split("|"))) if _known(text) else ()
+    return Change(barrier, known(more), public, session, counter.titles.get(session, ""), gain)

@@ -47,7 +47,8 @@ class Desk:
 
     def person(self, pseudonym: str) -> pd.DataFrame:
         """Find a person among those served or objecting. One row, or none."""
-        return self._everybody.filter(pc.equal(self._everybody["person"], pseudonym)).to_pandas()
+        rows: pd.DataFrame = self._everybody.filter(pc.equal(self._everybody["person"], pseudonym)).to_pandas()
+        return rows
 
     @property
     def served(self) -> int:

@@ -13,8 +13,9 @@ from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
 from needs.privacy import hold_key, load_key, pseudonym
-from needs.run.adviser import Counter, advise
+from needs.run.adviser import advise
 from needs.run.adviser_sheet import AdviserSheet
+from needs.run.counter import Counter
 from needs.run.desk import take
 from needs.run.nightly import database_url
 from needs.show import figures
