@@ -47,7 +47,7 @@ def what_would_change(sight: pd.DataFrame, person: pd.DataFrame, market: Market,
     found = []
     for barrier in CHANGEABLE:
         more = _more(sight, barrier, person, market)
-        shut = np.flatnonzero(alone & sight[barrier].to_numpy() & _can_change(barrier, more, courses))
+        shut = np.flatnonzero(alone & sight[barrier].to_numpy() & _can_change(barrier, more, sight, market))
         if not len(shut):
             continue
         worth = _earlier(sight, shut, person, market, prices) if barrier == "date" else net[shut]
@@ -61,10 +61,14 @@ def what_would_change(sight: pd.DataFrame, person: pd.DataFrame, market: Market,
 
 
 def nearest_miss(sight: pd.DataFrame, market: Market) -> pd.DataFrame:
-    """Say what came nearest to being open. One row, of the session with fewest barriers, then of the best score; or none."""
-    there = sight[~market.listed["late"].to_numpy()]
+    """Say what came nearest to being open. One row, of the session with fewest barriers, then of the best score; or none.
+
+    What nobody may enter comes after all that somebody may.
+    """
+    there = sight.assign(shut=market.listed["shut"].to_numpy())[~market.listed["late"].to_numpy()]
     count = there[list(BARRIERS)].sum(axis=1)
-    return there.assign(barriers=count).sort_values(["barriers", "score", "session"], ascending=[True, False, True]).head(1)
+    order = {"shut": True, "barriers": True, "score": False, "session": True}
+    return there.assign(barriers=count).sort_values([*order], ascending=[*order.values()]).head(1)
 
 
 def _more(sight: pd.DataFrame, barrier: str, person: pd.DataFrame, market: Market) -> NDArray[np.float64]:
@@ -81,14 +85,14 @@ def _more(sight: pd.DataFrame, barrier: str, person: pd.DataFrame, market: Marke
     return np.full(len(sight), np.nan)
 
 
-def _can_change(barrier: str, more: NDArray[np.float64], courses: pd.DataFrame) -> NDArray[np.bool_]:
+def _can_change(barrier: str, more: NDArray[np.float64], sight: pd.DataFrame, market: Market) -> NDArray[np.bool_]:
     """Say before which courses a barrier can be taken away. One element per course."""
     if barrier == "distance":
-        return np.isfinite(more)
+        return np.asarray(sight["distance_km"].to_numpy() <= market.entry.farthest_km)
     if barrier == "level":
         return np.asarray(more <= _LEVELS)
     if barrier == "public":
-        return np.asarray((courses["admits"].to_numpy(dtype=np.int64) & _UNTOLD_BITS) != 0)
+        return np.asarray((market.listed["admits"].to_numpy(dtype=np.int64) & _UNTOLD_BITS) != 0)
     return np.ones(len(more), dtype=bool)
 
 

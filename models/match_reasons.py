@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from features.params import Section, param
 from models.likelihood import LikelihoodParams
-from models.market import Market
+from models.market import Market, describe
 from models.pairs import Long, Seekers
 
 Reals = NDArray[np.float64]
@@ -98,6 +98,13 @@ def wish_of(seekers: Seekers, who: Long, aims: Long, market: Market) -> Reals:
     tastes = market.tastes
     wanted = np.maximum(tastes.wanted[seekers.wanted[who], aims], tastes.wanted[seekers.second[who], aims])
     return np.maximum(wanted, tastes.last[seekers.last[who], aims]).astype("float64")
+
+
+def explain(told: pd.DataFrame, people: pd.DataFrame, market: Market, usual: ReasonParams) -> pd.DataFrame:
+    """Say why each course of lists (:func:`models.matching.tell_lists`), and why not. Same rows, as :func:`tell_why`."""
+    aims = market.courses["aim"].to_numpy(dtype=np.int64)[told["course"].to_numpy(dtype=np.int64)]
+    wish = wish_of(describe(people, market), told["who"].to_numpy(dtype=np.int64), aims, market)
+    return tell_why(told.assign(wish=wish), market.likelihood, usual)
 
 
 def tell_why(told: pd.DataFrame, likelihood: LikelihoodParams, usual: ReasonParams) -> pd.DataFrame:

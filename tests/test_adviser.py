@@ -24,6 +24,7 @@ from needs.params import AdviceParams
 from needs.run.adviser import advise
 from needs.run.counter import Counter
 from needs.run.desk import leave, take
+from needs.run.matching import Proposed
 from needs.show.adviser import LABELS, Names, page_of
 from needs.show.adviser_page import as_text, write_page
 from needs.show.messages import LANGUAGES, messages, say
@@ -110,8 +111,8 @@ def list_people(draw, courses, size=120):
             "priority": draw.integers(0, 3, size),
             **flags,
             **{f"move_{kind}": draw.normal(0, 0.02, size) for kind in KINDS},
-            "closed": [[courses["session"].iloc[draw.integers(0, len(courses))]] for _ in range(size)],
-            "ready": [[courses["session"].iloc[draw.integers(0, len(courses))]] for _ in range(size)],
+            "closed": draw.choice(courses["session"], size),
+            "ready": draw.choice(courses["session"], size),
         }
     ).astype(dict.fromkeys(("wanted", "wanted_2", "last_occupation", "skills"), "str"))
 
@@ -173,7 +174,7 @@ def counter(tmp_path_factory) -> Counter:
     served = people[~people["opposition"]].reset_index(drop=True)
     matched = match_people([served], market, params)
     seats = pd.DataFrame({"session": market.courses["session"], "price": matched.granted.prices, "room": matched.room})
-    leave(folder, people, known, seats, AS_OF)
+    leave(folder, RUN.run_id, AS_OF, Proposed({}, pd.DataFrame(), people, known, seats, {}))
     engine = open_database(f"sqlite:///{folder}/needs.db")
     tables = {name: conform(name, frame) for name, frame in published(tell_proposals(matched, market)).items()}
     publish(engine, RUN, tables, published_by="test")
@@ -278,7 +279,7 @@ def changed(person, change):
     if change["barrier"] == "date":
         return person.assign(available=person["available"] - pd.Timedelta(days=change["more"]))
     if change["barrier"] == "prerequisite":
-        return person.assign(ready=[[*own["ready"], change["session"]]])
+        return person.assign(ready=f"{own['ready']}|{change['session']}")
     return person.assign(**{change["public"]: True})
 
 

@@ -35,13 +35,13 @@ def tell_match(home: Home, params: Params, person: str, course: str | None = Non
 
 
 def open_counter(home: Home, params: Params) -> Counter:
-    """Open what the current run left for advisers; refuse a desk of another day than the run published."""
+    """Open what the current run left for advisers; refuse the desk of another run than the one published."""
     current = open_current(database_url(home, params))
     desk = take(home.desk, params.matching)
-    if desk.as_of != current.as_of:
+    if desk.run_id != current.run_id:
         raise InputError(
-            f"What lies ready for advisers stands on {desk.as_of:%Y-%m-%d}, the current run on {current.as_of:%Y-%m-%d}. "
-            f"Run 'needs nightly --as-of {current.as_of:%Y-%m-%d}' again."
+            f"What lies ready for advisers is of run {desk.run_id}, and the current run is {current.run_id}. "
+            f"Run 'needs nightly --as-of {current.as_of:%Y-%m-%d}' to have both of one run."
         )
     return Counter(desk, current.engine, current.run_id, params.effects.horizon_months, params.advice)
 
