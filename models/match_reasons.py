@@ -82,9 +82,9 @@ class ReasonParams(Section):
     """What is usual, so that a course may be said to be near, soon or long."""
 
     distance_km: float = param(15.0, "usual distance, for who has a licence", unit="km", ge=0, le=300)
-    wait_days: float = param(90.0, "usual wait", unit="days", ge=0, le=1000)
+    wait_days: float = param(90.0, "usual wait before a course starts", unit="days", ge=0, le=1000)
     months: float = param(4.0, "usual length of a course", unit="months", ge=0, le=60)
-    fit: float = param(0.3, "usual fit", unit="score", ge=0.01, le=1)
+    fit: float = param(0.3, "usual fit of a course to what is wanted", unit="score", ge=0.01, le=1)
     gain: float = param(0.05, "what a course usually adds", unit="jobs", ge=1e-4, le=1)
     least_gain: float = param(0.002, "less than this added is told as this", unit="jobs", ge=1e-6, le=1)
     unknown_level: float = param(

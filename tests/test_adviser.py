@@ -17,7 +17,7 @@ from features.vocabulary import PUBLICS, months_from
 from models.likelihood import LikelihoodParams
 from models.market import Knowledge, open_market
 from models.match_changes import see, what_would_change
-from models.match_reasons import CAUTIONS, REASONS, TOLD, ReasonParams, forces, tell_why, usual_score
+from models.match_reasons import CAUTIONS, REASONS, TOLD, ReasonParams, explain, forces, tell_why, usual_score
 from models.matching import MatchingParams, match_people, tell_proposals
 from models.sight import BARRIERS
 from needs.params import AdviceParams
@@ -224,6 +224,22 @@ def test_three_reasons_and_three_cautions_at_most_the_heaviest_first(counter, pe
         assert {code for own in lists for code, _ in own} <= set(codes) <= set(messages())
         assert all(own == sorted(own, key=lambda reason: (-reason[1], reason[0])) for own in lists)
         assert all(weight > USUAL.faint for own in lists for _, weight in own)
+
+
+def test_a_run_tells_a_course_as_the_sheet_of_its_person_does(counter, people):
+    served = people[~people["opposition"]].reset_index(drop=True)
+    matched = match_people([served], counter.market, counter.desk.params)
+    told = tell_proposals(matched, counter.market)
+    why = (
+        told[["person", "session"]].join(explain(told, matched.people, counter.market, USUAL)).set_index(["person", "session"])
+    )
+    shown = 0
+    for person in each(served):
+        for course in advise(counter, person).courses:
+            batch = why.loc[(person["person"].iloc[0], course.session)]
+            assert (course.reasons, course.why_not) == (batch["reasons"], batch["why_not"])
+            shown += 1
+    assert shown > 10
 
 
 def test_what_one_row_is_told_does_not_depend_on_the_others(counter, people):

@@ -121,9 +121,8 @@ def _course(
     figures: tuple[Figure | None, Figure | None],
 ) -> Course:
     """Tell of one session."""
-    session = str(course["session"])
     return Course(
-        session=session,
+        session=(session := str(course["session"])),
         rank=ranks.get(session),
         title=str(known(course["title"]) or ""),
         action_type=str(known(course["action_type"]) or ""),
