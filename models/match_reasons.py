@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from features.params import Section, param
 from models.likelihood import LikelihoodParams
-from models.market import Market, describe
-from models.pairs import Long, Seekers
+from models.market import Market
+from models.pairs import Long
 
 Reals = NDArray[np.float64]
 TOLD = 3
@@ -93,17 +93,20 @@ class ReasonParams(Section):
     faint: float = param(0.05, "a log ratio that nobody would call a difference", unit="log ratio", ge=0, le=2)
 
 
-def wish_of(seekers: Seekers, who: Long, aims: Long, market: Market) -> Reals:
+def wish_of(people: pd.DataFrame, who: Long, aims: Long, market: Market) -> Reals:
     """Say how the aim of each row answers what the person of the row wants or did: the fit before skills count."""
+    named = market.codes.occupations
+    numbers = {name: named.get_indexer(pd.Index(people[name])) for name in ("wanted", "wanted_2", "last_occupation")}
+    first, second, last = (np.where(at < 0, len(named), at)[who] for at in numbers.values())  # the last row: none is named
     tastes = market.tastes
-    wanted = np.maximum(tastes.wanted[seekers.wanted[who], aims], tastes.wanted[seekers.second[who], aims])
-    return np.maximum(wanted, tastes.last[seekers.last[who], aims]).astype("float64")
+    wanted = np.maximum(tastes.wanted[first, aims], tastes.wanted[second, aims])
+    return np.maximum(wanted, tastes.last[last, aims]).astype("float64")
 
 
 def explain(told: pd.DataFrame, people: pd.DataFrame, market: Market, usual: ReasonParams) -> pd.DataFrame:
     """Say why each course of lists (:func:`models.matching.tell_lists`), and why not. Same rows, as :func:`tell_why`."""
     aims = market.courses["aim"].to_numpy(dtype=np.int64)[told["course"].to_numpy(dtype=np.int64)]
-    wish = wish_of(describe(people, market), told["who"].to_numpy(dtype=np.int64), aims, market)
+    wish = wish_of(people, told["who"].to_numpy(dtype=np.int64), aims, market)
     return tell_why(told.assign(wish=wish), market.likelihood, usual)
 
 

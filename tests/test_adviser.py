@@ -17,7 +17,7 @@ from features.vocabulary import PUBLICS, months_from
 from models.likelihood import LikelihoodParams
 from models.market import Knowledge, open_market
 from models.match_changes import see, what_would_change
-from models.match_reasons import CAUTIONS, REASONS, TOLD, ReasonParams, explain, forces, tell_why, usual_score
+from models.match_reasons import CAUTIONS, REASONS, TOLD, ReasonParams, explain, forces, tell_why, usual_score, wish_of
 from models.matching import MatchingParams, match_people, tell_proposals
 from models.sight import BARRIERS
 from needs.params import AdviceParams
@@ -214,6 +214,16 @@ def test_forces_are_the_whole_way_from_a_usual_score(counter, people):
     told = forces(rows[near], LIKELIHOOD, USUAL)
     way = sum(force for part, force in told.items() if part not in ("unknown_level", "contested"))
     assert np.allclose(way, np.log(rows.loc[near, "score"] / usual_score(LIKELIHOOD, USUAL)))
+
+
+def test_a_wish_is_all_of_a_fit_but_for_skills(counter, people):
+    bare = people.assign(skills="").reset_index(drop=True)
+    aims = counter.market.listed["aim"].to_numpy(dtype=np.int64)
+    for place, (plain, skilled) in enumerate(zip(each(bare), each(people), strict=True)):
+        who = np.full(len(aims), place)
+        wish = wish_of(people, who, aims, counter.market)
+        assert np.allclose(wish, see(plain, counter.market, counter.desk.prices)["fit"])
+        assert (see(skilled, counter.market, counter.desk.prices)["fit"] >= wish - 1e-6).all()
 
 
 def test_three_reasons_and_three_cautions_at_most_the_heaviest_first(counter, people):

@@ -13,7 +13,6 @@ import pandas as pd
 
 from features.moves import KINDS
 from features.vocabulary import PUBLICS, REGION
-from models.market import describe
 from models.match_changes import nearest_miss, see, what_would_change
 from models.match_reasons import tell_why, wish_of
 from models.sight import BARRIERS
@@ -73,7 +72,7 @@ def _sight(counter: Counter, person: pd.DataFrame) -> pd.DataFrame:
     """Look at every course from where the person stands. One row per session, with its ``wish``."""
     sight = see(person, counter.market, counter.desk.prices)
     who, aims = np.zeros(len(sight), dtype=np.int64), counter.market.listed["aim"].to_numpy(dtype=np.int64)
-    return sight.assign(wish=wish_of(describe(person, counter.market), who, aims, counter.market))
+    return sight.assign(wish=wish_of(person, who, aims, counter.market))
 
 
 def _person(counter: Counter, row: pd.Series) -> Person:
