@@ -65,10 +65,11 @@ def nearest_miss(sight: pd.DataFrame, market: Market) -> pd.DataFrame:
 
     What nobody may enter comes after all that somebody may.
     """
-    there = sight.assign(shut=market.listed["shut"].to_numpy())[~market.listed["late"].to_numpy()]
-    count = there[list(BARRIERS)].sum(axis=1)
-    order = {"shut": True, "barriers": True, "score": False, "session": True}
-    return there.assign(barriers=count).sort_values([*order], ascending=[*order.values()]).head(1)
+    there = np.flatnonzero(~market.listed["late"].to_numpy(dtype=bool))
+    shut = market.listed["shut"].to_numpy(dtype=bool)[there]
+    barriers = sight[list(BARRIERS)].to_numpy().sum(axis=1)[there]
+    first = np.lexsort((-sight["score"].to_numpy()[there], barriers, shut))[:1]  # of equal ones the first by its code
+    return sight.iloc[there[first]]
 
 
 def _more(sight: pd.DataFrame, barrier: str, person: pd.DataFrame, market: Market) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from features import facts
 from features.vocabulary import PUBLICS, months_from
 from models.likelihood import LikelihoodParams
 from models.market import Knowledge, open_market
-from models.match_changes import see, what_would_change
+from models.match_changes import nearest_miss, see, what_would_change
 from models.match_reasons import CAUTIONS, REASONS, TOLD, ReasonParams, explain, forces, tell_why, usual_score, wish_of
 from models.matching import MatchingParams, match_people, tell_proposals
 from models.sight import BARRIERS
@@ -328,6 +328,17 @@ def test_what_would_change_is_true(counter, people):
             assert np.isclose(gain, change["gain"], atol=1e-9)
             told.add(change["barrier"])
     assert {"distance", "date", "public"} <= told
+
+
+def test_the_nearest_miss_has_the_fewest_barriers_then_the_best_score(counter, people):
+    listed = counter.market.listed.set_index("session")
+    for person in each(people)[:40]:
+        sight = see(person, counter.market, counter.desk.prices).set_index("session")
+        missed = nearest_miss(sight.reset_index(), counter.market)["session"].iloc[0]
+        told = sight.assign(many=sight[list(BARRIERS)].sum(axis=1))[~listed["shut"]]
+        few = told[told["many"] == told["many"].min()]
+        assert missed in few.index
+        assert few.loc[missed, "score"] == few["score"].max()
 
 
 # The sheet ----------------------------------------------------------------------------------------------------------------
