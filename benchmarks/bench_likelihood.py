@@ -1,9 +1,9 @@
 """How often people came, by how likely they were said to: prescriptions of the past, in a simulated region.
 
 Each prescription that is over is a pair of a person, as told on that day, and a course. What the likelihood says of it (who
-shows up, distance, wish; no file says when a course was first proposed, so that no wait is told) is set beside whether the person entered:
-by type, and for each fifth by what was told. Prescriptions were chosen by somebody for somebody nearby: they tell how
-many show up, and little of what a proposal from nobody would meet.
+shows up, distance, wish; no file says when a course was first proposed, so that no wait is told) is set beside whether the
+person entered: by type, and for each fifth by what was told. Prescriptions were chosen by somebody for somebody nearby: they
+tell how many show up, and little of what a proposal from nobody would meet.
 """
 
 from __future__ import annotations

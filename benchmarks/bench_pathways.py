@@ -95,9 +95,8 @@ def climb(inputs: Inputs) -> Climbed:
     matched = match_people(parts, market, params.matching)
     proposals = tell_proposals(matched, market)
     prices = pd.Series(matched.granted.prices, index=market.courses["session"])
-    completion = features.chain.set_index("action_type")["completion"]
     given = given_by(known.courses)
-    one, more = (build_stairs(market, PathwayParams(steps=steps), completion, given, known.asking) for steps in (1, 3))
+    one, more = (build_stairs(market, PathwayParams(steps=steps), given, known.asking) for steps in (1, 3))
     follow_proposals(parts[:1], proposals[proposals["who"] < len(parts[0])], more, prices)  # compiles
     began = time.perf_counter()
     followed = follow_proposals(parts, proposals, more, prices)

@@ -12,7 +12,7 @@ Three steps, over the same rules and the same scores:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -87,6 +87,18 @@ class Matched:
     lists: NDArray[np.int64]
     room: Doubles
     gap: float
+
+    def part(self, start: int, end: int) -> Matched:
+        """Keep some of the people, and what is theirs; prices and room stay those of all."""
+        kept = Kept(*(column[start:end] for column in self.kept))
+        granted = self.granted._replace(column=self.granted.column[start:end])
+        return replace(
+            self,
+            people=self.people.iloc[start:end].reset_index(drop=True),
+            kept=kept,
+            granted=granted,
+            lists=self.lists[start:end],
+        )
 
 
 def run_all(task: Callable[[Part], Made], parts: Sequence[Part]) -> list[Made]:

@@ -6,7 +6,7 @@ course (:mod:`models.sight`), the person being as he or she would be by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +18,9 @@ from models.pathway_search import NONE, Begun, Ladder
 from models.pathways import ARROW, Stairs, Tied, find
 from models.sight import BARRIERS, look
 
-WANTED, ANY = "wanted", "any"
+ANY = ""
 NO_COURSE, TAKEN = "offer", "seats"
 """Barriers that no pair has: nothing leads there; seats are worth more to others than to this person."""
-_SURENESS = ("near", "evolution", "domain")
 _TELLS = [
     "session",
     "distance_km",
@@ -40,7 +39,7 @@ _TELLS += ["near", "fit", "wait", "allowance"]
 
 
 class Pathways(NamedTuple):
-    """What can be said to a person; ``kind`` says why an occupation is told of: wanted, near, evolution, domain.
+    """What can be said to a person; ``kind`` says why an occupation is told of.
 
     ``steps``: one row per target, pathway, step: what :func:`models.sight.look` tells, gap_days (since the step before),
     wait_days (before the first), level_before, level_after, ``reach`` (chance to get so far) and ``worth`` (reach × net).
@@ -56,35 +55,18 @@ class Pathways(NamedTuple):
 
 
 def find_pathways(
-    person: pd.DataFrame, stairs: Stairs, prices: pd.Series[float], moves: pd.DataFrame, demand: pd.Series[float] | None = None
+    person: pd.DataFrame, stairs: Stairs, prices: pd.Series[float], targets: Sequence[tuple[str, str]]
 ) -> Pathways:
-    """Find the pathways of a person (one row) to the occupation wanted and to its neighbours.
-
-    ``moves`` as the market takes them; ``demand`` by occupation decides between neighbours of the same kind.
-    """
+    """Find the pathways of a person (one row) to occupations, each with its ``kind``; ``ANY`` stands for whatever is best."""
     first = _first_steps(person, stairs, prices)
     paths, barred = [], []
-    for target, kind in targets_of(person, moves, demand, stairs.params.neighbours):
+    for target, kind in targets:
         leading = _leading(stairs.market, target)
         found = _best(person, stairs, prices, first, leading)
         paths += [(target, kind, number, path) for number, path in enumerate(found, start=1)]
         barred += [] if found else [_why_not(person, stairs, prices, target).assign(kind=kind)]
     steps = _tell(person, stairs, prices, paths)
     return Pathways(steps, _sum_up(steps), pd.concat([_NOBODY, *barred], ignore_index=True))
-
-
-def targets_of(
-    person: pd.DataFrame, moves: pd.DataFrame, demand: pd.Series[float] | None, neighbours: int
-) -> list[tuple[str, str]]:
-    """Name the occupation wanted and those near it, the surest first, and why. A person who wants none gets one answer: any."""
-    wanted = person["wanted"].iloc[0]
-    if pd.isna(wanted):
-        return [("", ANY)]
-    near = moves[(moves["occupation"] == wanted) & moves["kind"].isin(_SURENESS)]
-    asked = near["target"].map(demand if demand is not None else {}).astype("float64").fillna(0.0)
-    order = np.lexsort((near["target"].to_numpy(str), -asked.to_numpy(), near["kind"].map(_SURENESS.index).to_numpy(int)))
-    chosen = near.iloc[order].drop_duplicates("target").head(neighbours)
-    return [(str(wanted), WANTED), *zip(chosen["target"], chosen["kind"], strict=True)]
 
 
 def _leading(market: Market, target: str) -> Flags:

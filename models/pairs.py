@@ -128,7 +128,7 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
         home, count, floor = people.home[who], 0, np.float32(0.0)
         if home < 0:
             continue
-        _fill_fits(who, people, tastes, fits)
+        fill_fits(who, people, tastes, fits)
         weight = people.weight[who]
         eager = max(people.moves[who].max(), np.float32(tastes.least_gain))
         for at in range(roads.ends_at[home], roads.ends_at[home + 1]):
@@ -138,7 +138,7 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
             if near * weight * slack * (courses.best[place] * most + courses.quickest[place] * eager) < floor:
                 continue
             for session in range(courses.ends_at[place], courses.ends_at[place + 1]):
-                worth = weight * _gain(who, session, people, courses, tastes)
+                worth = weight * gain_of(who, session, people, courses, tastes)
                 likely = near * courses.quick[session]
                 if likely * worth * slack - prices[session] < floor:
                     continue
@@ -153,7 +153,7 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
 
 
 @compiled
-def _fill_fits(who: int, people: Seekers, tastes: Tastes, fits: Reals) -> None:
+def fill_fits(who: int, people: Seekers, tastes: Tastes, fits: Reals) -> None:
     """Say how each aim answers what a person wants, did, and can do."""
     first, second = tastes.wanted[people.wanted[who]], tastes.wanted[people.second[who]]
     last = tastes.last[people.last[who]]
@@ -167,7 +167,7 @@ def _fill_fits(who: int, people: Seekers, tastes: Tastes, fits: Reals) -> None:
 
 
 @compiled
-def _gain(who: int, session: int, people: Seekers, courses: Sessions, tastes: Tastes) -> np.float32:
+def gain_of(who: int, session: int, people: Seekers, courses: Sessions, tastes: Tastes) -> np.float32:
     """Say what a course adds for a person; never less than the least that is told apart."""
     need = tastes.need[people.zone[who], courses.field[session]]
     gain = courses.gain[session] * need + people.moves[who, courses.kind[session]]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import compiled
-from models.pairs import FAR, Flags, Long, Reals, Roads, Seekers, Sessions, Tastes, Whole, _fill_fits, _gain
+from models.pairs import FAR, Flags, Long, Reals, Roads, Seekers, Sessions, Tastes, Whole, fill_fits, gain_of
 
 NONE = -1
 Doubles = NDArray[np.float64]
@@ -118,7 +118,7 @@ def search(people: Seekers, ground: Ground, begun: Begun, found: Found) -> None:
             continue
         if who != last:
             last = who
-            _fill_fits(who, people, ground.tastes, fits)
+            fill_fits(who, people, ground.tastes, fits)
             order = _promise(_gather(who, people, ground, fits, options), steps, ground, options)
         _follow(row, order, people, ground, options, labels, begun, found)
 
@@ -158,7 +158,7 @@ def _gather(who: int, people: Seekers, ground: Ground, fits: Reals, options: Opt
             held = _listed(number, people.ready, people.ready_ends[who], people.ready_ends[who + 1])
             options.session[count] = session
             options.likely[count] = near * courses.quick[session] * fits[courses.aim[session]]
-            options.worth[count] = weight * _gain(who, session, people, courses, ground.tastes)
+            options.worth[count] = weight * gain_of(who, session, people, courses, ground.tastes)
             options.may[count] = held or not courses.asks[session]
             count += 1
     return count

@@ -48,7 +48,6 @@ class PathwayParams(Section):
     opens_levels: int = param(1, "levels above the own one that a preparation lets enter; two of them open no more", ge=0, le=3)
     completion: float = param(0.85, "chance that who entered finishes, where no past tells", unit="share", ge=0.05, le=1)
     choices: int = param(3, "pathways told for each occupation, of different first courses", unit="pathways", ge=1, le=20)
-    neighbours: int = param(2, "occupations near the wanted one for which pathways are told", unit="occupations", ge=0, le=10)
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,11 @@ class Stairs:
         return prices.reindex(self.sessions).fillna(0.0).to_numpy(dtype=np.float32)
 
 
-def build_stairs(
-    market: Market, params: PathwayParams, completion: pd.Series[float], given: pd.DataFrame, asked: pd.DataFrame
-) -> Stairs:
+def build_stairs(market: Market, params: PathwayParams, given: pd.DataFrame, asked: pd.DataFrame) -> Stairs:
     """Say what may follow what.
 
-    ``completion`` is the chance to finish by action type; ``given`` has a row per session, given: a code that it gives at its
-    end; ``asked`` one per session, asked. A step opens what asks no more than it gives alone, and shuts what gives no more.
+    ``given`` has a row per session, given: a code that it gives at its end; ``asked`` one per session, asked. A step opens what
+    asks no more than it gives alone, and shuts what gives no more.
     """
     courses = market.courses
     position, kind = pd.Index(courses["session"]), courses["action_type"]
@@ -97,7 +94,7 @@ def build_stairs(
         rung=rung,
         lifts=lifts,
         gives=gives,
-        finish=kind.map(completion).astype("float64").fillna(params.completion).to_numpy(dtype=np.float32),
+        finish=courses["completion"].astype("float64").fillna(params.completion).to_numpy(dtype=np.float32),
         leads=goes_on | (np.diff(unlock_ends) > 0),
         shut_ends=shut_ends,
         shuts=shuts,

@@ -20,6 +20,7 @@ from models.effects import EffectParams
 from models.envelopes import PurchaseParams
 from models.match_reasons import ReasonParams
 from models.matching import MatchingParams
+from models.pathways import PathwayParams
 from models.personal import PersonalParams
 from models.policy import PolicyParams
 from models.ranking import RankingParams
@@ -91,6 +92,7 @@ class Params(Section):
     ranking: RankingParams = RankingParams()
     purchase: PurchaseParams = PurchaseParams()
     matching: MatchingParams = MatchingParams()
+    pathways: PathwayParams = PathwayParams()
     advice: AdviceParams = AdviceParams()
     show: ShowParams = ShowParams()
     execution: ExecutionParams = ExecutionParams()

@@ -10,6 +10,7 @@ import pandas as pd
 from features.vocabulary import PUBLICS
 from models.likelihood import LikelihoodParams
 from models.market import EntryParams, Knowledge, Market, open_market
+from models.own_pathways import ANY
 from models.pathways import PathwayParams, Stairs, build_stairs
 
 AS_OF = pd.Timestamp("2026-03-31")
@@ -28,6 +29,7 @@ def course(session: str, kind: str, start: int, days: int = 50, **said: object) 
     usual: dict[str, object] = {
         "session": session, "action_type": kind, "starts": day(start), "ends": day(start + days), "permanent": False,
         "seats": 5, "occupations": "A1101", "sector": "210", "place": "here", "funded": True, "show": 0.8, "gain": 0.1,
+        "completion": 0.7 if kind == "certification" else None,
         "publics": "tout_public", "entry_level": None, "entry_level_binds": False, "exit_level": None,
         "latitude": 48.6, "longitude": 7.7,
     }  # fmt: skip
@@ -36,7 +38,9 @@ def course(session: str, kind: str, start: int, days: int = 50, **said: object) 
 
 def market_of(courses: Sequence[Mapping[str, object]], asked: pd.DataFrame | None = None) -> Market:
     """Open a market with these courses."""
-    frame = pd.DataFrame(courses).astype({"occupations": "str", "entry_level": "Int64", "exit_level": "Int64"})
+    frame = pd.DataFrame(courses).astype(
+        {"occupations": "str", "entry_level": "Int64", "exit_level": "Int64", "completion": "float64"}
+    )
     skills = pd.DataFrame({"occupation": ["A1101"], "skill": ["1"]})
     needs = pd.DataFrame({"territory": ["BE4401"], "sector": ["210"], "need": [1.5]})
     asking = ties("asked", {}) if asked is None else asked
@@ -57,8 +61,7 @@ def stairs_of(
 ) -> Stairs:
     """Say what may follow what among these courses."""
     asks = ties("asked", asked or {})
-    completion = pd.Series({"certification": 0.7})
-    return build_stairs(market_of(courses, asks), PathwayParams(steps=steps), completion, ties("given", given or {}), asks)
+    return build_stairs(market_of(courses, asks), PathwayParams(steps=steps), ties("given", given or {}), asks)
 
 
 def people_of(*said: Mapping[str, object]) -> pd.DataFrame:
@@ -154,3 +157,12 @@ def drawn_prices(rng: np.random.Generator, stairs: Stairs) -> pd.Series[float]:
     """Draw prices of seats, half of them free."""
     size = len(stairs.sessions)
     return pd.Series(np.where(rng.random(size) < 0.5, 0.0, rng.random(size) * 0.02), index=stairs.sessions)
+
+
+def targets_of(person: pd.DataFrame) -> list[tuple[str, str]]:
+    """The occupation that a person wants, and the two surest beside it; whatever is best for who wants none."""
+    wanted = person["wanted"].iloc[0]
+    if pd.isna(wanted):
+        return [(ANY, "wanted")]
+    near = MOVES.loc[MOVES["occupation"] == wanted, ["target", "kind"]].head(2)
+    return [(wanted, "wanted"), *near.itertuples(index=False, name=None)]

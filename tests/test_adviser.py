@@ -19,9 +19,10 @@ from models.market import Knowledge, open_market
 from models.match_changes import nearest_miss, see, what_would_change
 from models.match_reasons import CAUTIONS, REASONS, TOLD, ReasonParams, explain, forces, tell_why, usual_score, wish_of
 from models.matching import MatchingParams, match_people, tell_proposals
+from models.own_pathways import Pathways
 from models.sight import BARRIERS
-from needs.params import AdviceParams
-from needs.run.adviser import advise
+from needs.params import Params
+from needs.run.adviser import advise, tell_pathways
 from needs.run.counter import Counter
 from needs.run.desk import leave, take
 from needs.run.matching import Proposed
@@ -178,7 +179,7 @@ def counter(tmp_path_factory) -> Counter:
     engine = open_database(f"sqlite:///{folder}/needs.db")
     tables = {name: conform(name, frame) for name, frame in published(tell_proposals(matched, market)).items()}
     publish(engine, RUN, tables, published_by="test")
-    return Counter(take(folder, params), engine, RUN.run_id, 12, AdviceParams())
+    return Counter(take(folder, params), engine, RUN.run_id, Params())
 
 
 @pytest.fixture(scope="module")
@@ -434,7 +435,7 @@ def test_pathways_are_told_step_by_step_or_by_what_bars_them(counter, people):
     steps = pd.DataFrame({"session": [first, second], "pathway": 1, **common})
     neighbour = advise(counter, person).targets[1].occupation
     barred = pd.DataFrame({"target": [neighbour], "barriers": ["level|distance"]})
-    told = advise(counter, person, pathways=(steps, barred)).pathways
+    told = tell_pathways(counter, advise(counter, person).targets, Pathways(steps, steps.head(0), barred))
     assert [(step.session, step.gap_days) for step in told[0].steps] == [(first, 31), (second, 12)]
     assert told[1].barriers == ("level", "distance")
     page = page_of(replace(advise(counter, person), pathways=told), NAMES["en"])

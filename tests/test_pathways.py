@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pathway_frames import (
-    MOVES,
     course,
     day,
     drawn_courses,
@@ -21,9 +20,10 @@ from pathway_frames import (
     free,
     people_of,
     stairs_of,
+    targets_of,
 )
 
-from models.own_pathways import after, enter, find_pathways, goes_after, targets_of
+from models.own_pathways import after, enter, find_pathways, goes_after
 from models.pathways import ARROW, Stairs, best_pathways, follow_proposals
 from models.sight import BARRIERS, look
 
@@ -102,10 +102,10 @@ def test_what_follows_a_proposal_is_the_best_of_all_sequences_that_begin_with_it
 @given(SEEDS)
 def test_a_pathway_to_an_occupation_is_the_best_of_all_that_end_there(seed: int) -> None:
     stairs, people, prices = drawn(seed, people=1)
-    told = find_pathways(people, stairs, prices, MOVES)
+    told = find_pathways(people, stairs, prices, targets_of(people))
     leads = [set(codes.split("|")) for codes in stairs.market.courses["occupations"].fillna("")]
     every = list(sequences(people, stairs, prices))
-    for target, _ in targets_of(people, MOVES, None, stairs.params.neighbours):
+    for target, _ in targets_of(people):
         worths = [worth for path, worth in every if target in {"", *leads[path[-1]]}]
         best = max([0.0, *worths])
         found = told.totals.loc[told.totals["target"] == target, "worth"]
@@ -117,7 +117,7 @@ def test_a_pathway_to_an_occupation_is_the_best_of_all_that_end_there(seed: int)
 @given(SEEDS)
 def test_no_step_overlaps_another_or_breaks_a_rule(seed: int) -> None:
     stairs, people, prices = drawn(seed, count=12, people=1)
-    told = find_pathways(people, stairs, prices, MOVES)
+    told = find_pathways(people, stairs, prices, targets_of(people))
     assert told.steps["open"].all()
     gaps = told.steps["gap_days"][told.steps["step"] > 1]
     assert ((gaps >= 1) & (gaps <= stairs.params.max_gap_days + 1)).all()
@@ -183,7 +183,7 @@ def test_the_order_of_courses_and_people_changes_nothing(seed: int) -> None:
 @given(SEEDS)
 def test_what_cannot_be_reached_names_a_barrier_that_stands(seed: int) -> None:
     stairs, people, prices = drawn(seed, people=1)
-    for row in find_pathways(people, stairs, prices, MOVES).unreachable.itertuples():
+    for row in find_pathways(people, stairs, prices, targets_of(people)).unreachable.itertuples():
         listed = stairs.market.listed
         if row.barriers == "offer":
             assert not listed["occupations"].fillna("").str.contains(str(row.target)).any()
@@ -209,7 +209,7 @@ def path_to(person: pd.DataFrame, stairs: Stairs) -> list[str]:
 
 def test_a_preparation_opens_the_level_above_and_the_worth_adds_up() -> None:
     stairs, person = stairs_of([PREPARE, QUALIFY]), people_of({"level": 2})
-    told = find_pathways(person, stairs, free(stairs), MOVES)
+    told = find_pathways(person, stairs, free(stairs), targets_of(person))
     steps = told.steps[told.steps["target"] == "A1101"]
     assert list(steps["session"]) == ["prepare", "qualify"]
     assert list(steps["level_before"]) == [2, 3]
@@ -274,10 +274,12 @@ def test_what_a_step_gives_opens_what_asks_it_and_shuts_what_gives_no_more() -> 
 def test_what_is_taken_by_others_is_not_promised() -> None:
     stairs = stairs_of([PREPARE, QUALIFY])
     dear = pd.Series({"prepare": 0.0, "qualify": 1.0})
-    told = find_pathways(people_of({"level": 3}), stairs, dear, MOVES)
+    told = find_pathways(people_of({"level": 3}), stairs, dear, targets_of(people_of({"level": 3})))
     assert list(told.totals["path"]) == ["prepare"]
     only = stairs_of([QUALIFY])
-    assert list(find_pathways(people_of({"level": 3}), only, dear, MOVES).unreachable["barriers"]) == [
+    assert list(
+        find_pathways(people_of({"level": 3}), only, dear, targets_of(people_of({"level": 3}))).unreachable["barriers"]
+    ) == [
         "seats",
         "offer",
         "offer",
@@ -300,7 +302,7 @@ def test_why_there_is_no_pathway(
 ) -> None:
     elsewhere = {**PREPARE, "occupations": "B1101", "exit_level": None}
     stairs = stairs_of([elsewhere, {**QUALIFY, **changed}])
-    row = find_pathways(people_of(person), stairs, free(stairs), MOVES).unreachable.iloc[0]
+    row = find_pathways(people_of(person), stairs, free(stairs), targets_of(people_of(person))).unreachable.iloc[0]
     assert (row["target"], row["session"], row["barriers"]) == ("A1101", "qualify", barrier)
     for name, value in told.items():
         assert row[name] == pytest.approx(value, rel=1e-3) if isinstance(value, float) else row[name] == value
@@ -308,19 +310,5 @@ def test_why_there_is_no_pathway(
 
 def test_what_is_asked_before_is_named() -> None:
     stairs = stairs_of([course("asking", "certification", 60)], {}, {"asking": ["module:1"]})
-    row = find_pathways(people_of({}), stairs, free(stairs), MOVES).unreachable.iloc[0]
+    row = find_pathways(people_of({}), stairs, free(stairs), targets_of(people_of({}))).unreachable.iloc[0]
     assert (row["barriers"], row["asked"]) == ("prerequisite", "module:1")
-
-
-def test_neighbours_come_by_how_sure_they_are_and_then_by_demand() -> None:
-    more = pd.DataFrame({"occupation": "A1101", "target": ["A1303", "A1304"], "kind": "near"})
-    moves, person = pd.concat([MOVES, more]), people_of({})
-    wanted = ("A1101", "wanted")
-    assert targets_of(person, moves, None, 2) == [wanted, ("A1203", "near"), ("A1303", "near")]
-    assert targets_of(person, moves, pd.Series({"A1304": 9.0, "A1201": 99.0}), 2) == [
-        wanted,
-        ("A1304", "near"),
-        ("A1203", "near"),
-    ]
-    assert targets_of(person, MOVES, None, 3) == [wanted, ("A1203", "near"), ("A1405", "evolution"), ("A1201", "domain")]
-    assert targets_of(people_of({"wanted": None}), MOVES, None, 2) == [("", "any")]

@@ -15,6 +15,7 @@ from features.moves import KINDS
 from features.vocabulary import PUBLICS, REGION
 from models.match_changes import nearest_miss, see, what_would_change
 from models.match_reasons import tell_why, wish_of
+from models.own_pathways import Pathways, find_pathways
 from models.sight import BARRIERS
 from needs.run.adviser_sheet import AdviserSheet, Change, Course, Figure, Occupation, Pathway, Person, Skill, Step
 from needs.run.counter import Counter, codes, grouped, known, whole
@@ -27,13 +28,8 @@ TARGET = "target"
 _FIGURE = ("value", "low", "high", "n", "grade")
 
 
-def advise(
-    counter: Counter, person: pd.DataFrame, asked: str | None = None, pathways: tuple[pd.DataFrame, pd.DataFrame] | None = None
-) -> AdviserSheet:
-    """Fill the sheet of one person. ``person`` is the row that the desk has; ``asked`` a session.
-
-    ``pathways``: one row per target, pathway (1 is the best), step; and one per target that no pathway leads to.
-    """
+def advise(counter: Counter, person: pd.DataFrame, asked: str | None = None) -> AdviserSheet:
+    """Fill the sheet of one person. ``person`` is the row that the desk has; ``asked`` a session."""
     row, advice = person.iloc[0], counter.advice
     head = (str(row["person"]), counter.run_id, counter.desk.as_of)
     if known(row["opposition"]):
@@ -59,7 +55,7 @@ def advise(
         skills=_skills(counter, row, missing, courses),
         skills_missing=len(missing),
         skills_asked=len(listed),
-        pathways=_pathways(counter, row, targets, courses, pathways),
+        pathways=tell_pathways(counter, targets, _find(counter, person, targets)),
         courses=courses,
         asked_code=asked,
         asked=told.get(asked) if asked else None,
@@ -276,16 +272,16 @@ def _place(row: pd.Series) -> str:
 # Steps and changes --------------------------------------------------------------------------------------------------------
 
 
-def _pathways(
-    counter: Counter, row: pd.Series, targets: tuple[Occupation, ...], courses: tuple[Course, ...],
-    pathways: tuple[pd.DataFrame, pd.DataFrame] | None,
-) -> tuple[Pathway, ...]:  # fmt: skip
-    """Tell the best pathway to each occupation; where none was searched for, a course proposed that leads there."""
-    if pathways is None:
-        return tuple(_one_step(counter, row, target, courses) for target in targets[:1])
-    steps, unreachable = pathways
-    best = steps[steps["pathway"] == 1]
-    barriers = dict(zip(unreachable["target"], unreachable["barriers"], strict=True))
+def _find(counter: Counter, person: pd.DataFrame, targets: tuple[Occupation, ...]) -> Pathways:
+    """Find the pathways to each occupation told of."""
+    named = [(target.occupation, target.kind) for target in targets]
+    return find_pathways(person, counter.stairs, counter.desk.prices, named)
+
+
+def tell_pathways(counter: Counter, targets: tuple[Occupation, ...], found: Pathways) -> tuple[Pathway, ...]:
+    """Tell the best pathway to each occupation, or what stands before it."""
+    best = found.steps[found.steps["pathway"] == 1]
+    barriers = dict(zip(found.unreachable["target"], found.unreachable["barriers"], strict=True))
     names = ["session", "starts", "ends", "gap_days", "wait_days", "step"]
     rows = grouped(best.sort_values(["target", "step"]), "target", names)
     return tuple(
@@ -300,16 +296,6 @@ def _pathways(
         )
         for target in targets
     )
-
-
-def _one_step(counter: Counter, row: pd.Series, target: Occupation, courses: tuple[Course, ...]) -> Pathway:
-    """Make a pathway of the first course proposed that leads to an occupation."""
-    free = max(known(row["available"]) or counter.desk.as_of, counter.desk.as_of)
-    leading = (course for course in courses if target.occupation in course.occupations)
-    first = next(leading, None)
-    days = (first.entry_day - free).days if first is not None and first.entry_day is not None else 0
-    steps = () if first is None else (Step(first.session, first.title, first.entry_day, first.ends, days),)
-    return Pathway(target.occupation, target.kind, steps, ())
 
 
 def _change(counter: Counter, change: tuple[Any, ...]) -> Change:

@@ -11,25 +11,42 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from features import facts
+from features.holdings import given_by
 from models.market import Market
-from needs.params import AdviceParams
+from models.pathways import Stairs, build_stairs
+from needs.params import AdviceParams, Params
 from needs.run.desk import Desk
 
 
 @dataclass(frozen=True)
 class Counter:
-    """Where advice is given: the desk of a run, its published tables, and what pages say of themselves."""
+    """Where advice is given: the desk of a run, its published tables, and the parameters."""
 
     desk: Desk
     engine: Engine
     run_id: str
-    horizon_months: int
-    advice: AdviceParams
+    params: Params
+
+    @property
+    def advice(self) -> AdviceParams:
+        """What pages say of themselves."""
+        return self.params.advice
+
+    @property
+    def horizon_months(self) -> int:
+        """Months after entry at which what a course adds is counted."""
+        return self.params.effects.horizon_months
 
     @property
     def market(self) -> Market:
         """The courses on offer."""
         return self.desk.market
+
+    @cached_property
+    def stairs(self) -> Stairs:
+        """What may follow what."""
+        known = self.desk.known
+        return build_stairs(self.market, self.params.pathways, given_by(known.courses), known.asking)
 
     @cached_property
     def skills(self) -> dict[str, tuple[str, ...]]:

@@ -21,16 +21,20 @@ from models.effects import Effects
 from models.likelihood import show_rates
 from models.market import Knowledge, Market, open_market
 from models.match_reasons import explain
-from models.matching import MatchingParams, match_people, tell_loads, tell_proposals
+from models.matching import Matched, MatchingParams, Spread, match_people, tell_loads, tell_proposals
 from models.misses import nearest_misses
+from models.pathways import Stairs, build_stairs, follow_proposals
 from models.personal import audit, learn_personal
 from models.ranking import GENERAL
+from needs.params import Params
 from needs.run.batch import for_each_part, split
 from needs.run.inputs import Inputs
 from needs.run.match_judged import judge_matches, prescribed_ahead, what_orders_see
 from needs.run.unmet import count_unmet
+from needs.store.schema import TABLES
 
 _KEY = ["territory", "sector"]
+_TOLD = [column.name for column in TABLES["recommendations"].c if column.name != "run_id"]
 _TRAITS = [
     "known_from",
     "sex",
@@ -65,9 +69,7 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
     asking = people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()]
     spread = partial(for_each_part, workers=params.execution.workers, label="matching")
     matched = match_people(split(asking, _AT_ONCE) if len(asking) else [], market, params.matching, spread)
-    listed = tell_proposals(matched, market)
-    why = explain(listed, matched.people, market, params.advice.reasons)
-    told = listed.join(why).rename(columns={"gain": "expected_gain"})
+    told = tell_all(matched, build_stairs(market, params.pathways, features.given, features.asked), params, spread)
     alone = asking[~asking["person"].isin(set(told["person"]))].reset_index(drop=True)
     tables = {
         "recommendations": told,
@@ -83,6 +85,23 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
         pd.DataFrame({"session": market.courses["session"], "price": matched.granted.prices, "room": matched.room}),
         {"seats granted": int((matched.granted.column >= 0).sum()), "below the best at most": f"{matched.gap:.3%}"},
     )
+
+
+def tell_all(matched: Matched, stairs: Stairs, params: Params, spread: Spread) -> pd.DataFrame:
+    """Write what is proposed, why, and what may follow it. One row per person, rank; part by part, as long lists ask."""
+    starts = range(0, len(matched.people), _AT_ONCE)
+    parts = [matched.part(start, min(start + _AT_ONCE, len(matched.people))) for start in starts]
+    told = spread(partial(_tell_part, stairs=stairs, params=params), parts)
+    return pd.concat(told, ignore_index=True) if told else pd.DataFrame({name: [] for name in _TOLD})
+
+
+def _tell_part(matched: Matched, stairs: Stairs, params: Params) -> pd.DataFrame:
+    """Write what is proposed to some people."""
+    listed = tell_proposals(matched, stairs.market)
+    prices = pd.Series(matched.granted.prices, index=stairs.market.courses["session"])
+    follows = follow_proposals([matched.people], listed, stairs, prices).drop(columns=["person", "rank"])
+    why = explain(listed, matched.people, stairs.market, params.advice.reasons)
+    return listed.rename(columns={"gain": "expected_gain"}).join([why, follows])[_TOLD]
 
 
 def _judged(
@@ -127,6 +146,7 @@ def bring_together(features: Features, effects: Effects, ranked: pd.DataFrame, i
     courses = features.courses.assign(
         gain=usual_gains(features.courses, effects, params.effects.horizon_months, params.matching),
         show=_of_type(features.courses["action_type"], shows.set_index("action_type")["show"]),
+        completion=_of_type(features.courses["action_type"], features.chain.set_index("action_type")["completion"]),
     )
     skills = listed_skills(inputs.tables.occupation_skills)
     return Knowledge(courses, features.moves, skills, need_factors(ranked, features.travel, params.matching), features.asked)

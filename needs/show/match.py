@@ -43,7 +43,7 @@ def open_counter(home: Home, params: Params) -> Counter:
             f"What lies ready for advisers is of run {desk.run_id}, and the current run is {current.run_id}. "
             f"Run 'needs nightly --as-of {current.as_of:%Y-%m-%d}' to have both of one run."
         )
-    return Counter(desk, current.engine, current.run_id, params.effects.horizon_months, params.advice)
+    return Counter(desk, current.engine, current.run_id, params)
 
 
 def sheet_of(home: Home, counter: Counter, person: str, course: str | None = None) -> AdviserSheet:
