@@ -67,9 +67,9 @@ class EntryParams(Section):
 class Knowledge(NamedTuple):
     """What is known beside people: each frame says its row.
 
-    ``courses`` as :mod:`features.courses` lists them, with ``gain`` (jobs an entry adds), ``show`` and ``completion``; ``moves``
-    between occupations; ``skills``: occupation, skill; ``needs``: territory, sector, ``need`` (1 is usual); ``asking``: session,
-    asked.
+    ``courses`` as :mod:`features.courses` lists them, with ``gain`` (jobs an entry adds), ``show`` and ``completion``;
+    ``moves`` between occupations; ``skills``: occupation, skill; ``needs``: territory, sector, ``need`` (1 is usual);
+    ``asking``: session, asked.
     """
 
     courses: pd.DataFrame

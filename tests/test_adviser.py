@@ -81,10 +81,12 @@ def list_courses(draw, size=60):
                 "funded": True,
                 "gain": draw.normal(0.05, 0.05, size),
                 "show": 0.75,
+                "completion": 0.85,
+                **dict.fromkeys(["rncp", "rncps", "blocks", "modules"]),
             }
         )
         .assign(funded=lambda rows: rows["funders"] != "10")
-        .astype({"occupations": "str", "certifinfo": "str", "certifinfos": "str"})
+        .astype(dict.fromkeys(["occupations", "certifinfo", "certifinfos", "rncp", "rncps", "blocks", "modules"], "str"))
     )
 
 
