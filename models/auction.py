@@ -72,9 +72,7 @@ def certify(kept: Kept, seats: Long, prices: Doubles, column: Long) -> tuple[flo
 
 
 @compiled
-def _auction(
-    kept: Kept, ends: Long, step: float, prices: Doubles, column: Long, bids: Doubles, bidders: Long
-) -> None:
+def _auction(kept: Kept, ends: Long, step: float, prices: Doubles, column: Long, bids: Doubles, bidders: Long) -> None:
     """Let people bid until nobody without a seat wants one. The bids of a session are a heap, the lowest on top."""
     count = len(column)
     waiting, left = np.arange(count - 1, -1, -1), count

@@ -75,7 +75,7 @@ def _fill(
 @compiled
 def _listed(own: Long, count: int, choice: int) -> bool:
     """Say whether a choice stands among the first of a list."""
-    for at in range(count):
-        if own[at] == choice:
-            return True
-    return False
+    at = 0
+    while at < count and own[at] != choice:
+        at += 1
+    return at < count

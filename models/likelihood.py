@@ -53,7 +53,11 @@ class LikelihoodParams(Section):
     general: float = param(0.3, "fit of one that leads to no occupation of its own", unit="score", ge=0.01, le=1)
     last: float = param(0.5, "fit for the last occupation, by that for a wanted one", unit="ratio", ge=0, le=1)
     skill: float = param(
-        0.05, "part of the missing fit that each skill held closes, where the course's occupations ask it", unit="share", ge=0, le=0.5
+        0.05,
+        "part of the missing fit that each skill held closes, where the course's occupations ask it",
+        unit="share",
+        ge=0,
+        le=0.5,
     )
 
 

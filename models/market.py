@@ -32,10 +32,35 @@ class EntryParams(Section):
     default_mobility_km: float = param(30.0, "travel accepted by a person who did not say", unit="km", ge=0, le=300)
     borders: str = param("open", "courses held elsewhere: open, country (none abroad) or region (none outside the Region)")
     priority: float = param(
-        0.25, "what each public priority that a person belongs to adds to the weight of the person, which is 1", unit="ratio", ge=0, le=5
+        0.25,
+        "what each public priority that a person belongs to adds to the weight of the person, which is 1",
+        unit="ratio",
+        ge=0,
+        le=5,
+    )
+    need_weight: float = param(
+        0.5,
+        "how far the openings within reach move what a course adds: 0 not at all, 1 in proportion",
+        unit="ratio",
+        ge=0,
+        le=1,
+    )
+    usual_gain: float = param(
+        0.05,
+        "what a course adds where no effect is known: the same everywhere, so that it changes no order",
+        unit="jobs",
+        ge=0.001,
+        le=1,
+    )
+    farthest_km: float = param(
+        150.0, "no course is looked for farther from a home, whatever its person accepts", unit="km", ge=1, le=1000
     )
     least_gain: float = param(
-        0.002, "a course is taken to add this much at least, so that nobody is left without a proposal", unit="jobs", ge=0, le=0.1
+        0.002,
+        "a course is taken to add this much at least, so that nobody is left without a proposal",
+        unit="jobs",
+        ge=0,
+        le=0.1,
     )
 
 
@@ -43,8 +68,8 @@ class Knowledge(NamedTuple):
     """What is known beside people: each frame says its row.
 
     ``courses`` as :mod:`features.courses` lists them, with ``gain`` (jobs an entry adds) and ``show``; ``moves`` between
-    occupations; ``skills``: occupation, skill; ``needs``: territory, sector, ``need`` (1 is usual); ``asking``: the sessions that
-    ask something first.
+    occupations; ``skills``: occupation, skill; ``needs``: territory, sector, ``need`` (1 is usual); ``asking``: the sessions
+    that ask something first.
     """
 
     courses: pd.DataFrame
@@ -76,6 +101,11 @@ class Market:
     as_of: pd.Timestamp
     entry: EntryParams
     likelihood: LikelihoodParams
+
+    @property
+    def today(self) -> int:
+        """The day on which all this is known, since 1970."""
+        return _day(self.as_of)
 
     @property
     def seats(self) -> Long:
@@ -127,7 +157,9 @@ def open_market(known: Knowledge, as_of: pd.Timestamp, entry: EntryParams, likel
         least_gain=entry.least_gain,
     )
     sessions, codes_of = _sessions(courses, places), Codes(occupations, skills, kinds, zones)
-    return Market(listed.sort_values("session", ignore_index=True), courses, places, sessions, tastes, codes_of, as_of, entry, likelihood)
+    return Market(
+        listed.sort_values("session", ignore_index=True), courses, places, sessions, tastes, codes_of, as_of, entry, likelihood
+    )
 
 
 # Courses ----------------------------------------------------------------------------------------------------------------
@@ -143,9 +175,7 @@ def entry_days(courses: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     first = np.where(permanent, np.maximum(np.where(starts == FAR, tomorrow, starts), tomorrow), starts)
     until = np.where(permanent, ends, starts)
     gone = (first <= _day(as_of)) | (starts == FAR) & ~permanent | (ends < first)
-    return pd.DataFrame(
-        {"first": first, "until": np.where(gone, -1, until), "ends": ends}, index=courses.index, dtype=np.int32
-    )
+    return pd.DataFrame({"first": first, "until": np.where(gone, -1, until), "ends": ends}, index=courses.index, dtype=np.int32)
 
 
 def _day(date: pd.Timestamp) -> int:
@@ -165,7 +195,7 @@ def beyond_border(courses: pd.DataFrame, entry: EntryParams) -> NDArray[np.bool_
 
 def _describe(known: Knowledge, as_of: pd.Timestamp, entry: EntryParams, likelihood: LikelihoodParams) -> pd.DataFrame:
     """Say of each course what the search looks at. Same rows; ``shut`` where nobody may enter it, whoever it is."""
-    courses = known.courses.assign(**entry_days(known.courses, as_of))
+    courses = known.courses.assign(**entry_days(known.courses, as_of), gain=known.courses["gain"].fillna(entry.usual_gain))
     full = (courses["seats"].fillna(0) <= 0).to_numpy(dtype=bool)
     late, border = (courses["until"] < 0).to_numpy(), beyond_border(courses, entry)
     return courses.assign(
@@ -264,21 +294,25 @@ def _need_table(needs: pd.DataFrame, sectors: pd.Index) -> tuple[pd.Index, Reals
 # People -----------------------------------------------------------------------------------------------------------------
 
 
-def lay_out(people: pd.DataFrame, market: Market) -> tuple[Seekers, Roads]:
-    """Lay out people, and the roads from their homes. ``people`` hold ``moves_<type>``, and lists of ``closed`` and ``ready`` sessions."""
+def lay_out(people: pd.DataFrame, market: Market, reach: float | None = None) -> tuple[Seekers, Roads]:
+    """Lay out people, and the roads from their homes: as far as anyone of them goes, or so far.
+
+    ``people`` hold ``move_<type>``, and ``closed`` and ``ready`` sessions.
+    """
     known = people[_PLACE].notna().all(axis=1).to_numpy()
     homes = people.loc[known, _PLACE].drop_duplicates().sort_values(_PLACE, ignore_index=True)
     home = np.full(len(people), -1, dtype=np.int32)
     found = pd.MultiIndex.from_frame(homes).get_indexer(pd.MultiIndex.from_frame(people[_PLACE]))
     home[known] = found[known].astype(np.int32)
-    roads = market.roads(homes, float(_reach(people, market.entry).max(initial=0.0)))
+    farthest = float(_reach(people, market.entry).max(initial=0.0)) if reach is None else reach
+    roads = market.roads(homes, farthest)
     return describe(people, market)._replace(home=home), roads
 
 
 def describe(people: pd.DataFrame, market: Market) -> Seekers:
     """Lay out people, whose homes are not numbered: −1."""
-    today = _day(market.as_of)
-    skills = _lists(people["skills"].fillna("").str.split("|"), market.codes.skills)
+    today = market.today
+    skills = _lists(people["skills"], market.codes.skills)
     closed, ready = (_lists(people[name], pd.Index(market.listed["session"])) for name in ("closed", "ready"))
     occupations = {name: _numbers(market.codes.occupations, people[name]) for name in ("wanted", "wanted_2", "last_occupation")}
     moves = people.reindex(columns=[f"move_{kind}" for kind in market.codes.kinds], fill_value=0.0).fillna(0.0)
@@ -321,9 +355,9 @@ def _numbers(index: pd.Index, codes: pd.Series[str]) -> Whole:
     return np.where(at < 0, len(index), at).astype(np.int32)
 
 
-def _lists(codes: pd.Series[list[str]], index: pd.Index) -> tuple[Long, Whole]:
-    """Lay lists of codes end to end: where each ends, and the positions of the codes that are known."""
-    sizes = codes.map(len).to_numpy(dtype=np.int64)
-    at = index.get_indexer(pd.Index([code for own in codes for code in own], dtype="str"))
-    owner = np.repeat(np.arange(len(codes)), sizes)[at >= 0]
-    return np.searchsorted(owner, np.arange(len(codes) + 1)).astype(np.int64), at[at >= 0].astype(np.int32)
+def _lists(joined: pd.Series[str], index: pd.Index) -> tuple[Long, Whole]:
+    """Lay lists of codes, joined by ``|``, end to end: where each ends, and the positions of the codes that are known."""
+    codes = joined.fillna("").reset_index(drop=True).pipe(lambda rows: rows[rows != ""]).str.split("|").explode()
+    at = index.get_indexer(pd.Index(codes))
+    owner = codes.index.to_numpy()[at >= 0]
+    return np.searchsorted(owner, np.arange(len(joined) + 1)).astype(np.int64), at[at >= 0].astype(np.int32)

@@ -38,15 +38,29 @@ class MatchingParams(Section):
     """How courses are proposed."""
 
     recommendations: int = param(10, "courses proposed to a person at most", unit="courses", ge=1, le=10)
-    candidates: int = param(32, "courses looked at for each person, those found at prices besides", unit="courses", ge=10, le=500)
-    rounds: int = param(2, "auctions held, each after courses that look better at the prices of the last were found", ge=1, le=10)
+    candidates: int = param(
+        32, "courses looked at for each person, those found at prices besides", unit="courses", ge=10, le=500
+    )
+    rounds: int = param(
+        2, "auctions held, each after courses that look better at the prices of the last were found", ge=1, le=10
+    )
     uptake: float = param(
         0.5, "probability that a proposal is taken up when those before it were not", unit="share", ge=0.05, le=0.95
     )
     overbooking: float = param(1.0, "people expected in a session, by its seats, at most", unit="ratio", ge=0.5, le=5)
     precision: float = param(
-        0.003, "what bids rise by at least, by the mean score of what people would choose: the smaller, the nearer to the optimum",
-        unit="ratio", ge=1e-9, le=0.5,
+        0.003,
+        "what bids rise by at least, by the mean score of what people would choose: the smaller, the nearer to the optimum",
+        unit="ratio",
+        ge=1e-9,
+        le=0.5,
+    )
+    judged: int = param(
+        50_000,
+        "people by whom recommendations are held against simple orders; more are not looked at",
+        unit="people",
+        ge=100,
+        le=10_000_000,
     )
     entry: EntryParams = EntryParams()
     likelihood: LikelihoodParams = LikelihoodParams()
@@ -61,10 +75,10 @@ class Laid(NamedTuple):
 
 @dataclass(frozen=True)
 class Matched:
-    """Who is proposed what. ``people`` has a row per person served, in the order of ``kept`` and ``lists`` (columns of it).
+    """Who is proposed what. ``people`` has a row per person served, in the order of ``kept``; ``lists`` are columns of it.
 
-    ``prices`` and ``room`` are by session of the market: what a seat costs, and how many people it can still bear. ``gap`` says how
-    far below the best that all pairs allow the seats granted are, at most.
+    ``room`` is by session of the market, as the prices granted at: how many people it can still bear. ``gap`` says how far
+    below the best that all pairs allow the seats granted are, at most.
     """
 
     people: pd.DataFrame
@@ -164,20 +178,31 @@ def loads_of(kept: Kept, lists: NDArray[np.int64], uptakes: Doubles, sessions: i
     return np.asarray(np.bincount(kept.session[who, column], weights=load, minlength=sessions), dtype=np.float64)
 
 
+def lists_of(kept: Kept) -> NDArray[np.int64]:
+    """List the courses kept for people in their order, seats or not: columns of ``kept``, −1 where there are none."""
+    return np.where(kept.session >= 0, np.arange(kept.session.shape[1]), -1)
+
+
 # What is told -----------------------------------------------------------------------------------------------------------
 
 
+def tell_lists(people: pd.DataFrame, kept: Kept, lists: NDArray[np.int64], market: Market, prices: Doubles) -> pd.DataFrame:
+    """Write lists of courses, and what makes them. One row per person, rank: as :func:`models.sight.look` tells.
+
+    ``who`` is the place of the person in ``people``, ``course`` that of the session in the market.
+    """
+    who, rank = np.nonzero(lists >= 0)
+    course = kept.session[who, lists[who, rank]].astype(np.int64)
+    priced = pd.Series(prices, index=market.courses["session"])
+    told = look(people, who.astype(np.int64), market.courses.iloc[course].reset_index(drop=True), market, priced)
+    return told.assign(person=people["person"].to_numpy()[who], rank=rank + 1, who=who, course=course)
+
+
 def tell_proposals(matched: Matched, market: Market) -> pd.DataFrame:
-    """Write what is proposed, and what makes it. One row per person, rank: as :func:`models.sight.look` tells, and seats_left."""
-    who, rank = np.nonzero(matched.lists >= 0)
-    session = matched.kept.session[who, matched.lists[who, rank]]
-    courses = market.courses.iloc[session].reset_index(drop=True)
-    prices = pd.Series(matched.granted.prices, index=market.courses["session"])
-    told = look(matched.people, who.astype(np.int64), courses, market, prices)
-    left = np.floor(np.maximum(matched.room, 0.0))
-    return told.assign(
-        person=matched.people["person"].to_numpy()[who], rank=rank + 1, who=who, seats_left=left[session].astype("int64")
-    )
+    """Write what is proposed. One row per person, rank: as :func:`tell_lists`, and the seats that are expected to be left."""
+    told = tell_lists(matched.people, matched.kept, matched.lists, market, matched.granted.prices)
+    left = np.floor(np.maximum(matched.room, 0.0)).astype(np.int64)
+    return told.assign(seats_left=left[told["course"].to_numpy()])
 
 
 def tell_loads(matched: Matched, market: Market, params: MatchingParams) -> pd.DataFrame:

@@ -82,7 +82,7 @@ class Sessions(NamedTuple):
 
 
 class Roads(NamedTuple):
-    """The places within reach of each home, the nearest first: ``ends_at`` cuts them by home; ``near`` has a row per way to travel."""
+    """The places within reach of each home, the nearest first, cut by home at ``ends_at``; ``near`` has a row per way to go."""
 
     ends_at: Long
     place: Whole
@@ -91,7 +91,7 @@ class Roads(NamedTuple):
 
 
 class Tastes(NamedTuple):
-    """What makes people go through with a course: how each aim fits each occupation, wanted or left, and each skill; days waited."""
+    """What makes people go through with a course: how aims fit occupations wanted or left, and skills held; days waited."""
 
     wanted: Reals
     last: Reals

@@ -2,8 +2,8 @@
 
 Effects are told of groups; a person is given the effect of the type and sector, moved by how people of the same traits fared
 beyond it. The model sees neither sex, age, disability nor neighbourhood (``excluded``): these serve the audit alone
-(:func:`audit`). How far traits move an effect is learned with a penalty chosen by cross-validation: where they tell nothing,
-nobody is moved.
+(:func:`audit`). How far traits move an effect is learned with a penalty chosen by cross-validation, then lowered to what people
+held out bear out (:func:`_trust`): where traits tell nothing that is sure, nobody is moved.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import KFold, cross_val_predict
 
 from features.params import Section, param
-from models.course_groups import EVERY, mark_groups
+from models.course_groups import mark_groups
 from models.effects import Effects
 from models.likeness import Describer
 
 _NEVER = ("wanted_trained", "season", "time")  # of a course, or of a day, not of a person
 _PENALTIES = np.logspace(1, 6, 11)
+_PARTS = 10
+Numbers = NDArray[np.float64]
 _AUDITED = {"sex": ("sex=",), "age": ("age=",), "neet": ("public=neet",), "th": ("public=th",), "qpv": ("public=qpv",)}
 
 
@@ -59,28 +63,26 @@ def learn_personal(starts: pd.DataFrame, effects: Effects, params: PersonalParam
     design, models = describe(seen), {}
     for kind, rows in seen.groupby("action_type").indices.items():
         beyond = (seen["gain"] - seen["promised"]).to_numpy()[rows]
-        models[str(kind)] = RidgeCV(_PENALTIES).fit(design[rows], beyond - beyond.mean())
+        models[str(kind)] = _trusted(design[rows], beyond - beyond.mean())
     return Personal(describe, models)
 
 
-def personal_gains(
-    pairs: pd.DataFrame, people: pd.DataFrame, effects: Effects, personal: Personal, horizon: int
-) -> pd.Series[float]:
-    """Say what a course is expected to add for a person. One number per pair (person, action_type, sector), or none.
+def _trusted(design: Numbers, beyond: Numbers) -> RidgeCV:
+    """Learn what traits tell, as far as it may be trusted."""
+    model, trust = RidgeCV(_PENALTIES).fit(design, beyond), _trust(design, beyond)
+    model.coef_, model.intercept_ = trust * model.coef_, trust * model.intercept_
+    return model
 
-    ``people`` has one row per person, as at a start.
-    """
-    table = effects.table
-    every = (table["group"] == EVERY) & (table["outcome"] == "durable") & (table["horizon_months"] == horizon)
-    told = table[every].set_index(["action_type", "sector"])["value"]
-    of_pair = told.reindex(pd.MultiIndex.from_frame(pairs[["action_type", "sector"]])).to_numpy()
-    of_type = told.reindex(pd.MultiIndex.from_arrays([pairs["action_type"], [""] * len(pairs)])).to_numpy()
-    moves = personal.moves(people).set_axis(people["person"])
-    place, kind = moves.index.get_indexer(pd.Index(pairs["person"])), moves.columns.get_indexer(pd.Index(pairs["action_type"]))
-    known = (place >= 0) & (kind >= 0)
-    moved = np.zeros(len(pairs))
-    moved[known] = moves.to_numpy()[place[known], kind[known]]
-    return pd.Series(np.where(np.isnan(of_pair), of_type, of_pair) + moved, index=pairs.index)
+
+def _trust(design: Numbers, beyond: Numbers) -> float:
+    """Say which part of what is told of people held out came true: the slope, less its standard error; 0 to 1."""
+    told = cross_val_predict(RidgeCV(_PENALTIES), design, beyond, cv=KFold(_PARTS))
+    square = float(told @ told)
+    if square <= 0.0:
+        return 0.0
+    slope = float(told @ beyond) / square
+    error = float(np.std(beyond - slope * told)) / np.sqrt(square)
+    return min(max(slope - error, 0.0), 1.0)
 
 
 def audit(moves: pd.DataFrame, people: pd.DataFrame, excluded: Sequence[str], smallest: float) -> pd.DataFrame:

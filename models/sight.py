@@ -22,9 +22,9 @@ PARTS = ("show", "near", "long", "paid", "fit", "wait", "allowance")
 def look(people: pd.DataFrame, who: Long, courses: pd.DataFrame, market: Market, prices: pd.Series[float]) -> pd.DataFrame:
     """Tell of pairs of a person and a course. One row per row of ``courses``, set against the person at ``who`` of ``people``.
 
-    A flag for each barrier, and ``open`` where none stands; ``likelihood`` is the product of its parts, ``gain`` what the course
-    adds for that person, score = weight × gain × likelihood, ``net`` the score less the ``price`` of a seat. ``starts`` is the day
-    the person could enter.
+    A flag for each barrier, and ``open`` where none stands; ``likelihood`` is the product of its parts, ``gain`` what the
+    course adds for that person, score = weight × gain × likelihood, ``net`` the score less the ``price`` of a seat. ``starts``
+    is the day the person could enter.
     """
     seekers = describe(people, market)
     km = _distances(people, who, courses)

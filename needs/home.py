@@ -52,6 +52,11 @@ class Home:
         return self.var / "lake"
 
     @property
+    def desk(self) -> Path:
+        """What the last run leaves for advisers: people and courses, as pseudonymous as the lake."""
+        return self.var / "desk"
+
+    @property
     def rejected(self) -> Path:
         """The wrong rows of each source, with their reasons."""
         return self.var / "rejected"

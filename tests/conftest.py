@@ -129,7 +129,7 @@ def few(inputs: Inputs) -> Inputs:
 
 @pytest.fixture(scope="session")
 def published(inputs: Inputs, common: Path) -> dict[str, pd.DataFrame]:
-    return made_once(common / "published", lambda _: compute(inputs))
+    return made_once(common / "published", lambda _: compute(inputs).tables)
 
 
 @pytest.fixture(scope="session")

@@ -363,7 +363,7 @@ def test_a_correction_changes_what_is_published_and_the_name_of_the_run(inputs, 
     told = published["forecasts"].query("territory.str.startswith('BE')").groupby("occupation")["need"].sum()
     occupation = told[told.index.isin(facts.occupation_sectors()["occupation"])].idxmax()
     corrected = with_overrides(inputs, correction(f"ROME:{occupation}>SECTEUR:114", 1))
-    other = compute(corrected)
+    other = compute(corrected).tables
     assert corrected.run_id != inputs.run_id
     before, after = (tables["sector_needs"].groupby("sector")["need"].sum() for tables in (published, other))
     assert after["114"] > before.get("114", 0.0)
@@ -375,7 +375,7 @@ def test_what_nothing_links_is_told_with_its_volume(inputs, default):
     offers = inputs.tables.offers.to_table().to_pandas()
     lost, rest = facts.unlinked_occupations()[0], offers["occupation"].where(offers.index >= 200)
     tables = replace(inputs.tables, offers=lazy(offers.assign(occupation=rest.fillna(lost).astype("str"))))
-    told = compute(replace(inputs, tables=tables, data_sha256=tables.fingerprint()))["digest"]
+    told = compute(replace(inputs, tables=tables, data_sha256=tables.fingerprint())).tables["digest"]
     listed = unmapped(tables, default).query("measure == 'positions'")
     assert lost in listed["code"].tolist()
     line = told[told["message"].str.contains("aucun secteur de formation ne prépare")].iloc[0]

@@ -129,7 +129,7 @@ def test_unknown_codes_are_listed_with_their_volume_and_cost_no_row(home: Home) 
     assert (arrival.kept, arrival.rejected) == (5, 0)
     codes = read_table(home.lake, CONTRACT["signals"])["code"]
     assert sorted(codes) == ["99999", "A1101", "Z9999", "Z9999", "commerce"], "a leaf of ROME 4 counts in its parent"
-    told = compute(gathered(home, ["signals"]))["digest"]["message"]
+    told = compute(gathered(home, ["signals"])).tables["digest"]["message"]
     assert any("2 codes de la source" in message and "avis des territoires" in message for message in told)
     signals(home, row.format("ROME", "A1101", "a"))
     ingest(home, IngestParams(), ["signals"])

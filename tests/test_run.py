@@ -121,7 +121,7 @@ def test_what_was_not_known_at_as_of_changes_nothing(inputs: Inputs, published: 
     assert len(tables["offers"].to_table().filter(pc.field("superseded") == LATER)) == 200
     told = gather(Tables(**tables), inputs.as_of, inputs.params, Door({}, simulated=True))
     assert told.run_id == inputs.run_id
-    assert_same(compute(told), published)
+    assert_same(compute(told).tables, published)
 
 
 def test_cells_that_became_known_later_are_blank(inputs: Inputs) -> None:
@@ -393,7 +393,7 @@ def test_an_exercise_that_is_over_is_refused_and_one_begun_serves_what_is_left(f
         bought_for(2024)
     begun = bought_for(2025)
     assert begun.served == ["2026-04", "2026-05", "2026-06"]
-    digest = compute(begun)["digest"]
+    digest = compute(begun).tables["digest"]
     assert digest.loc[digest["message"].str.contains("entamé"), "figure"].tolist() == [3.0]
 
 
@@ -431,7 +431,7 @@ def test_people_without_a_known_home_are_said(ran: Home, tmp_path: Path) -> None
     last = frame.index[frame["date_observation"] == frame["date_observation"].max()][:30]
     frame.loc[last, "insee_commune"] = ""
     frame.to_csv(path, sep=";", index=False)
-    digest = compute(of_one(gathered(home, ["jobseekers"])))["digest"]
+    digest = compute(of_one(gathered(home, ["jobseekers"]))).tables["digest"]
     assert digest.loc[digest["message"].str.contains("commune inconnue"), "figure"].tolist() == [30.0]
 
 
@@ -459,7 +459,7 @@ def test_decisions_may_lie_beside_the_data(ran: Home, tmp_path: Path) -> None:
     (home.root / "overrides" / "mars.csv").write_text(decision, encoding="utf-8")
     told = gathered(home, ["overrides"])
     assert told.tables.overrides["key"].tolist() == ["2027-BE4441"]
-    assert compute(of_one(told))["digest"]["message"].str.contains("décisions").any()
+    assert compute(of_one(told)).tables["digest"]["message"].str.contains("décisions").any()
 
 
 def test_the_chain_of_the_notebooks_page_gives_the_published_tables(

@@ -12,7 +12,6 @@ from features.tables import Tables
 from models.action_scores import explain, score_actions
 from models.effects import Effects, estimate_effects
 from models.feedback import score_courses
-from models.personal import audit, learn_personal, personal_gains
 from models.policy import NOTHING, PolicyParams, judge_policies, net_worth, place_costs
 from models.policy_tree import Tree, fit_tree
 from models.seat_costs import follow_seats
@@ -85,20 +84,3 @@ def _written(tree: Tree) -> str:
     """Write a tree out, one leaf after the other."""
     leaves = tree.tell()
     return "; ".join(f"{rule} → {action}" for rule, action in zip(leaves["rule"], leaves["action"], strict=True))
-
-
-def add_gains(
-    recommendations: pd.DataFrame, features: Features, effects: Effects, params: Params
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Say what each course proposed is expected to add for the person. Same rows; then whom scores move, by type and group."""
-    personal = learn_personal(features.starts, effects, params.personal)
-    courses = features.courses.set_index("session")
-    pairs = pd.DataFrame(
-        {
-            "person": recommendations["person"],
-            **{name: recommendations["session"].map(courses[name]) for name in ("action_type", "sector")},
-        }
-    )
-    gains = personal_gains(pairs, features.tonight, effects, personal, params.effects.horizon_months)
-    smallest, moves = params.features.privacy.smallest_cell, personal.moves(features.tonight)
-    return recommendations.assign(expected_gain=gains), audit(moves, features.tonight, params.personal.excluded, smallest)

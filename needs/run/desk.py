@@ -1,7 +1,7 @@
 """What a run leaves on the desk of an adviser: all that is needed to answer for one person, without running anything again.
 
 Frames only, beside the lake and as pseudonymous as it is: the people served, and what the market of courses is made of. A
-desk belongs to one run; the newest replaces the one before.
+desk belongs to one run; that of the newest replaces the one before.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -17,18 +17,21 @@ from features.errors import InputError
 from models.market import Knowledge, Market, open_market
 from models.matching import MatchingParams
 
-_FRAMES = (*Knowledge._fields, "seats", "day")
+if TYPE_CHECKING:
+    from needs.run.matching import Proposed
+
+_KNOWN = Knowledge._fields
+_FRAMES = (*_KNOWN, "seats", "run")
 
 
 @dataclass(frozen=True)
 class Desk:
     """What is at hand. ``seats`` has a row per session open to somebody: ``price`` and ``room``."""
 
-    MISSING: ClassVar[str] = "No run has left anything to answer from. Run 'needs nightly' first."
-
     people: Path
     known: Knowledge
     seats: pd.DataFrame
+    run_id: str
     as_of: pd.Timestamp
     params: MatchingParams
 
@@ -43,14 +46,16 @@ class Desk:
         return self.seats.set_index("session")["price"]
 
     def person(self, pseudonym: str) -> pd.DataFrame:
-        """Find a person among those served or objecting. One row, or none."""
+        """Find a person among those of the run. One row, or none."""
         return pd.read_parquet(self.people, filters=[("person", "==", pseudonym)])
 
 
-def leave(folder: Path, people: pd.DataFrame, known: Knowledge, seats: pd.DataFrame, as_of: pd.Timestamp) -> None:
-    """Write the desk of a run. ``people`` as the market takes them, one row per person."""
+def leave(folder: Path, run_id: str, as_of: pd.Timestamp, proposed: Proposed) -> None:
+    """Write the desk of a run; until it is whole there is none."""
     folder.mkdir(parents=True, exist_ok=True)
-    frames = {**known._asdict(), "seats": seats, "day": pd.DataFrame({"as_of": [as_of]}), "people": people}
+    run = pd.DataFrame({"run_id": [run_id], "as_of": [as_of]})
+    frames = {**proposed.known._asdict(), "seats": proposed.seats, "people": proposed.people, "run": run}
+    (folder / "run.parquet").unlink(missing_ok=True)
     for name, frame in frames.items():
         part = folder / f"{name}.parquet.part"
         frame.to_parquet(part, index=False)
@@ -60,7 +65,8 @@ def leave(folder: Path, people: pd.DataFrame, known: Knowledge, seats: pd.DataFr
 def take(folder: Path, params: MatchingParams) -> Desk:
     """Read the desk that the last run left."""
     if not all((folder / f"{name}.parquet").exists() for name in (*_FRAMES, "people")):
-        raise InputError(Desk.MISSING)
+        raise InputError("No run has left anything to answer from. Run 'needs nightly' first.")
     frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _FRAMES}
-    known = Knowledge(*(frames[name] for name in Knowledge._fields))
-    return Desk(folder / "people.parquet", known, frames["seats"], frames["day"]["as_of"].iloc[0], params)
+    run = frames["run"].iloc[0]
+    known = Knowledge(*(frames[name] for name in _KNOWN))
+    return Desk(folder / "people.parquet", known, frames["seats"], str(run["run_id"]), run["as_of"], params)

@@ -146,7 +146,7 @@ def _effects(digested: Digested, params: Params) -> Iterator[Line]:
     table, months = digested.tables["effects"], params.effects.horizon_months
     told = table[(table["group"] == "all") & (table["outcome"] == "durable") & (table["horizon_months"] == months)]
     types = told[(told["sector"] == "") & told["value"].notna()]
-    if types.empty:
+    if types.empty or types["n"].sum() <= 0:
         yield "warning", "silence.effects", {}, 0.0
         return
     means = {name: float((types[name] * types["n"]).sum() / types["n"].sum()) for name in ("value", "low", "high", "raw_rate")}

@@ -8,6 +8,7 @@ import pandas as pd
 
 from features.errors import InputError
 from models.envelopes import Grounds, PurchaseParams, Rule
+from models.matching import MatchingParams
 from models.purchase import Plan
 from models.rules import count_lots, paid_cents, spell_out
 from needs.params import Params
@@ -24,7 +25,7 @@ def hold_gates(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame, plan: P
 
     ``plan`` holds the lots beside what of each option rules are counted on, ``grounds``.
     """
-    broken = [*_plan_faults(plan, grounds, params.purchase), *_match_faults(tables, people)]
+    broken = [*_plan_faults(plan, grounds, params.purchase), *_match_faults(tables, people, params.matching)]
     if broken:
         raise GateRefusal(*broken)
 
@@ -65,10 +66,11 @@ def _broken(rule: Rule, plan: Plan, grounds: Grounds, params: PurchaseParams, gr
     return "" if kept else f"rule {rule.name}: a {rule.kind} of {asked:.2f} {rule.counts}, and {reached:.2f} bought"
 
 
-def _match_faults(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame) -> list[str]:
-    """Check that nobody who objects is served, and that no session is promised beyond its seats."""
+def _match_faults(tables: Mapping[str, pd.DataFrame], people: pd.DataFrame, params: MatchingParams) -> list[str]:
+    """Check that nobody who objects is served, and that no session is promised beyond what its seats can bear."""
     objecting = people.loc[people["opposition"].fillna(False).astype(bool), "person"]
     served = int(tables["recommendations"]["person"].isin(objecting).sum())
-    over = int((tables["session_loads"]["expected_load"] > tables["session_loads"]["seats"].astype("float64") + 1e-9).sum())
+    loads = tables["session_loads"]
+    over = int((loads["expected_load"] > loads["seats"].astype("float64") * params.overbooking + 1e-6).sum())
     faults = [f"recommendations: {served} are made to people who object"] if served else []
     return faults + ([f"sessions: {over} are promised beyond their seats"] if over else [])

@@ -5,7 +5,7 @@ Read :func:`compute` from top to bottom to follow a row; each step is one call, 
 
 from __future__ import annotations
 
-from functools import partial
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -15,25 +15,29 @@ from features.disagreement import sector_disagreement
 from features.outcomes import publishable
 from features.tension import sector_solvable
 from features.vocabulary import months_to
-from models.effects import Effects
 from models.gap import sector_needs, yearly_gap
-from models.matching import Candidates, find_candidates, session_loads, share_seats, tell_recommendations
 from models.purchase import Plan
 from models.ranking import rank_options
-from needs.run.added import add_gains, tell_added
-from needs.run.batch import for_each_territory
+from needs.run.added import tell_added
 from needs.run.buying import buy_training, grounds_of, served, what_is_known
 from needs.run.digest import Digested, write_digest
 from needs.run.forecasts import forecast_levels, judge_forecasts
 from needs.run.gates import hold_gates, refuse_nothing
 from needs.run.inputs import Inputs
+from needs.run.matching import Proposed, propose
 from needs.run.progress import step
 from needs.run.skills import count_mass, tell_skills
-from needs.run.unmet import count_unmet
 from needs.store.schema import TABLES
 
 
-def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
+class Computed(NamedTuple):
+    """Every published table, and what is left for advisers."""
+
+    tables: dict[str, pd.DataFrame]
+    proposed: Proposed
+
+
+def compute(inputs: Inputs) -> Computed:
     """Compute every published table. Each frame's row is said in the function that makes it."""
     params, limits = inputs.params, inputs.params.features.grades.limits()
     with step("features") as rows:
@@ -65,13 +69,13 @@ def compute(inputs: Inputs) -> dict[str, pd.DataFrame]:
         rows |= {"options in": len(features.options), "rows": len(ranked)}
     plan, bought = buy_training(ranked, needs, forecasts, features, added["course_scores"], inputs)
     with step("matches") as rows:
-        matched, audited = match(features, effects, links, inputs)
-        rows |= {"people in": len(features.people), "proposed": len(matched["recommendations"])}
-    tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, **matched}
+        proposed = propose(features, effects, ranked, links, inputs)
+        rows |= {"people in": len(features.people), "proposed": len(proposed.tables["recommendations"]), **proposed.told}
+    tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, **proposed.tables}
     tables |= {"skill_needs": told.needs, **added, **bought}
     seen, age = (inputs.tables, features, tables, judged, told.mass), (inputs.as_of - inputs.tables.newest).days
-    digested = Digested(*seen, plan, audited, effects.everybody, inputs.door, age)
-    return _held(tables | {"digest": write_digest(digested, params)}, features, plan, inputs)
+    digested = Digested(*seen, plan, proposed.audited, effects.everybody, inputs.door, age)
+    return Computed(_held(tables | {"digest": write_digest(digested, params)}, features, plan, inputs), proposed)
 
 
 def _held(tables: dict[str, pd.DataFrame], features: Features, plan: Plan, inputs: Inputs) -> dict[str, pd.DataFrame]:
@@ -109,33 +113,6 @@ def add_causes(needs: pd.DataFrame, features: Features, links: pd.DataFrame) -> 
     return needs.merge(solvable.rename(columns=bounds), on=keys, how="left", validate="many_to_one").merge(
         apart, on=keys, how="left", validate="many_to_one"
     )
-
-
-def match(
-    features: Features, effects: Effects, links: pd.DataFrame, inputs: Inputs
-) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Propose courses: candidates territory by territory, seats shared over the Region. Gives the tables of the matches.
-
-    The last frame has one row per type of course and group of people: whom what is expected for persons favours.
-    """
-    params = inputs.params.matching
-    task = partial(find_candidates, courses=features.courses, as_of=inputs.as_of, params=params)
-    found = for_each_territory(task, features.people, workers=inputs.params.execution.workers, label="matching")
-    found = found or [task(features.people)]
-    candidates = Candidates(
-        pairs=pd.concat([part.pairs for part in found], ignore_index=True),
-        shut=pd.concat([part.shut for part in found], ignore_index=True),
-    )
-    proposed = share_seats(candidates.pairs, _seats(features.courses), params)
-    loads = session_loads(proposed, features.courses, params)
-    told, audited = add_gains(tell_recommendations(proposed, loads), features, effects, inputs.params)
-    unmet = count_unmet(features.people, candidates, proposed, links, inputs.params.features.privacy.smallest_cell)
-    return {"recommendations": told, "session_loads": loads, "unmet": unmet}, audited
-
-
-def _seats(courses: pd.DataFrame) -> pd.Series[float]:
-    """Give the seats of each session; one that says none is taken to have none."""
-    return courses.set_index("session")["seats"].astype("float64").fillna(0.0)
 
 
 def _published_columns(name: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from models.envelopes import RESERVED
 from models.lessons import STEPS as STEPS_TAUGHT
 from models.seat_costs import STEPS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 METADATA = MetaData()
 
 _Type = type[Text] | type[Float[float]] | type[Integer] | type[BigInteger]
@@ -204,14 +204,19 @@ _PUBLISHED: dict[str, tuple[_Types, _Types]] = {
         {**_texts("person"), **_counts("rank")},
         {
             **_texts("session"),
-            **_numbers("score", "expected_gain", "distance_km"),
+            **_numbers("score", "expected_gain", "likelihood", "distance_km", "price"),
             **_counts("seats_left"),
-            **_texts("starts", "ends", "reasons", "pathway"),
+            **_texts("starts", "ends", "reasons", "why_not", "pathway"),
             **_counts("step"),
+            **_numbers("pathway_worth"),
         },
     ),
     "session_loads": (_texts("session"), {**_counts("seats"), **_numbers("expected_load", "price")}),
-    "unmet": (_texts("territory", "sector", "level"), {**_counts("people"), **_texts("nearest_miss")}),
+    "unmet": (
+        _texts("territory", "sector", "level"),
+        {**_counts("people"), **_texts("nearest_miss"), **_numbers("shortfall")},
+    ),
+    "match_measures": (_texts("rule", "group", "measure"), {**_numbers("value"), **_counts("people")}),
     "digest": (_counts("line"), {**_texts("severity", "topic", "message"), **_numbers("figure")}),
 }
 

@@ -69,7 +69,7 @@ def draw_matches(
 
     ``people`` are those of ``as_of`` with what no file shows; ``catalogue`` has one row per session.
     """
-    people, courses = people.reset_index(drop=True), _open(effects, catalogue)
+    people, courses = people.reset_index(drop=True), open_sessions(effects, catalogue)
     seats = courses["seats"].to_numpy(dtype=np.int64)
     exact = len(people) <= EXACT_PEOPLE and int(seats.sum()) <= EXACT_SEATS
     usual = _usual_gains(effects, people, courses, intercepts)
@@ -102,7 +102,7 @@ def _told(people: pd.DataFrame, courses: pd.DataFrame, pairs: pd.DataFrame, *, m
     return named.sort_values("person", ignore_index=True)
 
 
-def _open(effects: Effects, catalogue: pd.DataFrame) -> pd.DataFrame:
+def open_sessions(effects: Effects, catalogue: pd.DataFrame) -> pd.DataFrame:
     """Keep the sessions that may still be proposed to someone. One row per session, with its place and ``days``."""
     soon = (catalogue["starts"] > effects.world.as_of) | catalogue["permanent"]
     kept = catalogue[soon & ~catalogue["state"].isin(["2", "3"]) & (catalogue["seats"] > 0)].reset_index(drop=True)
@@ -123,8 +123,8 @@ def _pairs(
     ``who`` and ``what`` are positions in people and courses, ``goes`` the probability to go through with it. Those who live in
     one place and travel as far are looked at together: they reach the same sessions.
     """
-    towns, fits, gate = effects.world.communes, _fit_table(effects, courses), _gate(people, courses)
-    wanted = [_codes(effects, people[name]) for name in ("wanted", "wanted_2")]
+    towns, fits, gate = effects.world.communes, fit_table(effects, courses), gate_of(people, courses)
+    wanted = [occupation_codes(effects, people[name]) for name in ("wanted", "wanted_2")]
     atoms, homes = people["atom"].to_numpy(), np.unique(people["home"].to_numpy(dtype=np.int64))
     distances = distances_km(towns.iloc[homes], towns.iloc[courses["place"]])
     parts: dict[str, list[tuple[Whole, Whole, Shares, Shares]]] = {rule: [] for rule in RULES}
@@ -133,7 +133,7 @@ def _pairs(
         within = np.flatnonzero(distance <= people["mobility_km"].iloc[rows[0]])
         within = within[np.argsort(distance[within], kind="stable")]
         near = (1 / (1 + distance[within])).astype("float32")
-        likely = (_GOES * np.exp(-distance[within] / _REACH_KM)).astype("float32")
+        likely = chance_to_go(distance[within]).astype("float32")
         for start in range(0, len(rows) if len(within) else 0, _CHUNK):
             some = rows[start : start + _CHUNK]
             allowed = gate.allowed(some, within)
@@ -150,6 +150,11 @@ def _pairs(
     names = ("who", "what", "looks", "goes")
     columns = {rule: [np.concatenate(cells) for cells in zip(*of_rule, strict=True)] for rule, of_rule in parts.items()}
     return {rule: pd.DataFrame(dict(zip(names, cells, strict=False))) for rule, cells in columns.items()}
+
+
+def chance_to_go(distances: Numbers) -> Numbers:
+    """Say how likely a person is to go through with a course of that distance, in km, that leads to what is wanted."""
+    return np.asarray(_GOES * np.exp(-distances / _REACH_KM))
 
 
 def _neighbours(people: pd.DataFrame) -> list[Whole]:
@@ -184,14 +189,14 @@ def _with_surplus(
 ) -> pd.DataFrame:
     """Add the true surplus of each pair. Same rows."""
     gains = [
-        _gains(effects, people.iloc[some["who"]], courses.iloc[some["what"]], intercepts)
+        true_gains(effects, people.iloc[some["who"]], courses.iloc[some["what"]], intercepts)
         for _, some in pairs.groupby(np.arange(len(pairs)) // (_CHUNK * KEPT))
     ]
     gain = np.concatenate(gains) if gains else np.zeros(0)
     return pairs.assign(surplus=gain * pairs["goes"])
 
 
-def _gains(effects: Effects, people: pd.DataFrame, courses: pd.DataFrame, intercepts: Intercepts) -> Numbers:
+def true_gains(effects: Effects, people: pd.DataFrame, courses: pd.DataFrame, intercepts: Intercepts) -> Numbers:
     """Give the true gain of each person (row) from the course of the same row."""
     taught = courses[["action_type", "formacode", "days", "provider", "load"]].reset_index(drop=True)
     starts = _entry_days(effects, people["available"].to_numpy(), courses)
@@ -212,17 +217,17 @@ def _usual_gains(effects: Effects, people: pd.DataFrame, courses: pd.DataFrame, 
     for atom in np.unique(people["atom"]):
         some = people[people["atom"] == atom].head(_SAMPLE)
         who, what = np.tile(np.arange(len(some)), len(courses)), np.repeat(np.arange(len(courses)), len(some))
-        gains = _gains(effects, some.iloc[who], courses.iloc[what], intercepts)
+        gains = true_gains(effects, some.iloc[who], courses.iloc[what], intercepts)
         usual[atom] = gains.reshape(len(courses), len(some)).mean(axis=1)
     return np.asarray(np.maximum(usual, 1e-4), dtype="float32")
 
 
-def _codes(effects: Effects, wanted: pd.Series[str]) -> Whole:
+def occupation_codes(effects: Effects, wanted: pd.Series[str]) -> Whole:
     """Give the position of each occupation in the world; the last of the table for none."""
     return np.asarray(pd.Index(effects.world.occupations["occupation"]).get_indexer(pd.Index(wanted)), dtype=np.int64)
 
 
-def _fit_table(effects: Effects, courses: pd.DataFrame) -> Shares:
+def fit_table(effects: Effects, courses: pd.DataFrame) -> Shares:
     """Say how each course answers each occupation wanted: occupations, then none at all, × sessions."""
     listed = effects.world.occupations["occupation"]
     leads = courses["occupations"].str.get_dummies("|")
@@ -234,7 +239,7 @@ def _fit_table(effects: Effects, courses: pd.DataFrame) -> Shares:
 
 
 @dataclass(frozen=True)
-class _Gate:
+class Gate:
     """What decides who may enter what, but for the distance; one element (or row) per person, or per session."""
 
     level: Numbers
@@ -253,10 +258,10 @@ class _Gate:
         return np.asarray(admitted & ~low & ~late & self.willing[who][:, None])
 
 
-def _gate(people: pd.DataFrame, courses: pd.DataFrame) -> _Gate:
+def gate_of(people: pd.DataFrame, courses: pd.DataFrame) -> Gate:
     """Gather what decides who may enter what; an unknown level and an entry level that does not bind shut nothing."""
     far = np.datetime64("2200-01-01")
-    return _Gate(
+    return Gate(
         level=np.asarray(people["level"].astype("float64")),
         ready=people["available"].to_numpy(),
         willing=~people["opposition"].to_numpy(dtype=bool),

@@ -103,6 +103,7 @@ def _shares_in_trained(entries: pd.DataFrame) -> tuple[Numbers, Numbers]:
 def people_table(effects: Effects, people: pd.DataFrame, intercepts: Intercepts) -> pd.DataFrame:
     """Say of each jobseeker of ``as_of`` what no file shows, beside what was drawn of the person. One row per person.
 
+    ``available`` and ``unemployed_months`` are what files tell: with them it is known what each person may enter.
     ``drive`` is a person's own; ``rate`` the monthly rate λ of being hired, untrained, in a mean month; ``stays`` the chance
     that the job is lasting.
     """
@@ -110,6 +111,7 @@ def people_table(effects: Effects, people: pd.DataFrame, intercepts: Intercepts)
     return people[drawn].assign(
         person=person_ids(people["pid"]),
         **_places(effects.world, people["home"]),
+        **{name: people[name].to_numpy() for name in ("available", "unemployed_months")},
         rate=effects.rate(people, intercepts[0]),
         stays=sigmoid(stay_score(people) + intercepts[1]),
     )

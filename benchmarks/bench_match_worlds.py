@@ -1,0 +1,148 @@
+"""What recommendations are worth in worlds whose truth is known, beside simple orders that know of no seats.
+
+For each world, at the scale ``demo`` and its first frozen seed, features, effects and matches are those of a run. Ours and the
+orders of :mod:`models.simple_matches` are judged alike:
+
+- lost NDCG@10 and recall@10: 1 − the measure against the true surplus of all that each of 2,000 people may enter; recall is
+  the share of a person's ten truly best sessions that is found. Both forget seats, which cannot serve everybody: who keeps to
+  them loses here, so NDCG is told of those served, too;
+- idle sessions (1 − coverage), Gini of the load per seat, share of seats unfilled, share of first recommendations beyond the
+  seats: a proposal is taken up with the true probability to go through with it;
+- lost to the oracle: 1 − true surplus obtained ÷ the oracle's, when people in an order drawn once take each the first session
+  recommended to them that has a seat left.
+
+``python benchmarks/bench_match_worlds.py congestion`` runs some of the worlds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features.build import Features, build_features
+from features.crosswalks import sector_links
+from figures import Figure
+from models.effects import estimate_effects
+from models.match_measures import measure_seats, ndcg_at, play_out, recall_at
+from needs.home import Home
+from needs.params import load_params
+from needs.privacy import load_key, pseudonymise
+from needs.run.door import Door
+from needs.run.ingest import ingest
+from needs.run.inputs import Inputs, gather
+from needs.run.match_judged import OURS, order_simply, what_orders_see
+from needs.run.pipeline import match
+from needs.store.lake import read_tables
+from needs.twin import draw
+from needs.twin.region import AS_OF
+from needs.twin.surplus import KnownTruth, allowed_pairs, best_surplus, read_truth, true_surplus
+from needs.twin.worlds import frozen_seeds
+
+MATCHED = ("calm", "congestion", "creaming", "misleading_surveys")
+SCALE, PEOPLE, FIRST = "demo", 2_000, 10
+SECRET = "a key for benchmarks only"
+_PAIR = ["person", "session"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all orders are judged by: the truth, seats, a queue of all people, the best of some, and what the oracle obtains."""
+
+    known: KnownTruth
+    seats: pd.Series
+    turn: pd.Series
+    best: pd.DataFrame
+    oracle: float
+    uptake: float
+
+
+def measure(worlds: tuple[str, ...] = MATCHED) -> Iterator[Figure]:
+    """Draw each world, recommend, and judge it by the truth."""
+    os.environ.setdefault("NEEDS_PSEUDONYM_KEY", SECRET)
+    for world in worlds:
+        with tempfile.TemporaryDirectory() as folder:
+            home, seed = Home(Path(folder)), frozen_seeds(world).learning[0]
+            draw(home, world=world, scale=SCALE, seed=seed, as_of=AS_OF, workers=2)
+            params = load_params(home.params)
+            ingest(home, params.ingest)
+            inputs = gather(read_tables(home.lake), AS_OF, params, Door({}, simulated=True))
+            known = read_truth(home, world=world, scale=SCALE, seed=seed)
+            stage = set_stage(home, replace(known, people=pseudonymise(known.people, load_key())), inputs)
+            yield from told(world, {rule: judge(rows, stage) for rule, rows in recommend(stage.known, inputs).items()})
+
+
+def set_stage(home: Home, known: KnownTruth, inputs: Inputs) -> Stage:
+    """Draw the queue and the sample of people, and find the best sessions of each."""
+    people, rng = known.people["person"].sort_values(ignore_index=True), np.random.default_rng(1)
+    turn = pd.Series(rng.permutation(len(people)), index=people)
+    values = pd.read_parquet(home.truth / "match_values.parquet").set_index("rule")["value"]
+    return Stage(
+        known=known,
+        seats=known.courses.set_index("lheo")["seats"].astype("float64"),
+        turn=turn,
+        best=best_surplus(known, turn.index[turn < PEOPLE].tolist(), FIRST),
+        oracle=float(values["oracle"]),
+        uptake=inputs.params.matching.uptake,
+    )
+
+
+def recommend(known: KnownTruth, inputs: Inputs) -> dict[str, pd.DataFrame]:
+    """Recommend as a run does, and by each simple order. One row per person, rank."""
+    params = inputs.params
+    features = build_features(inputs.tables, inputs.as_of, params.features, inputs.exercise)
+    limits, smallest = params.features.grades.limits(), params.features.privacy.smallest_cell
+    effects = estimate_effects(features.starts, params.effects, limits, smallest)
+    links = sector_links(features.crosswalks)
+    tables, _ = match(features, effects, links, inputs)
+    past = what_orders_see(features.outcomes, inputs.tables.trainings, links, params.effects.horizon_months)
+    simple = order_simply(_listed(known, features), features.people, features.courses, past, first=FIRST)
+    return {OURS: tables["recommendations"], **simple}
+
+
+def _listed(known: KnownTruth, features: Features) -> pd.DataFrame:
+    """List all that people may enter of what is in the lake. One row per person, session."""
+    pairs = allowed_pairs(known)
+    held = pairs["session"].isin(features.courses["session"]) & pairs["person"].isin(features.people["person"])
+    return pairs[held].reset_index(drop=True)
+
+
+def judge(recommendations: pd.DataFrame, stage: Stage) -> dict[str, float]:
+    """Judge recommendations by the truth: each measure by its name."""
+    ranked = recommendations[[*_PAIR, "rank"]]
+    true = true_surplus(stage.known, ranked)
+    asked = stage.best["person"].unique()
+    own = true[true["person"].isin(asked)]
+    gains = pd.concat([stage.best, own], ignore_index=True).drop_duplicates(_PAIR)
+    goes = ranked.merge(true[[*_PAIR, "goes"]], on=_PAIR, how="left", validate="one_to_one")
+    seats = measure_seats(goes.rename(columns={"goes": "likelihood"}), stage.seats, stage.uptake)
+    obtained = play_out(ranked, stage.seats, true, stage.turn)
+    return {
+        f"lost NDCG@{FIRST}": 1 - ndcg_at(ranked, gains, FIRST),
+        f"lost NDCG@{FIRST} of those served": 1 - ndcg_at(ranked, gains[gains["person"].isin(ranked["person"])], FIRST),
+        f"lost recall@{FIRST}": 1 - recall_at(ranked, stage.best, FIRST),
+        "idle sessions": 1 - seats["coverage"],
+        "Gini of load per seat": seats["gini"],
+        "seats unfilled": seats["unfilled_share"],
+        "first recommendations beyond the seats": seats["overbooked"],
+        "people served nothing": 1 - ranked["person"].nunique() / len(stage.turn),
+        "lost to the oracle": 1 - obtained / stage.oracle,
+    }
+
+
+def told(world: str, judged: Mapping[str, Mapping[str, float]]) -> Iterator[Figure]:
+    """Tell each measure of ours, then of each order."""
+    for name in judged[OURS]:
+        for rule, values in judged.items():
+            yield Figure(f"{world}: {name}, {rule}", values[name], "")
+
+
+if __name__ == "__main__":
+    for figure in measure(tuple(sys.argv[1:]) or MATCHED):
+        print(f"{figure.name:<84}{figure.value:>8.3f}", flush=True)

@@ -1,0 +1,162 @@
+"""The part of a run that ends in people: what is known is brought together, courses are proposed, and what is said of it.
+
+knowledge + people → :func:`models.matching.match_people` → recommendations, loads of sessions, whom nothing answers, measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from features.build import Features
+from features.holdings import already_held, ready_for
+from features.reach import within_reach
+from features.skills import listed_skills
+from features.supply import latest_people
+from models.course_groups import EVERY
+from models.effects import Effects
+from models.likelihood import show_rates
+from models.market import Knowledge, Market, open_market
+from models.matching import MatchingParams, match_people, tell_loads, tell_proposals
+from models.misses import nearest_misses
+from models.personal import audit, learn_personal
+from models.ranking import GENERAL
+from needs.run.batch import for_each_part, split
+from needs.run.inputs import Inputs
+from needs.run.match_judged import judge_matches, prescribed_ahead, what_orders_see
+from needs.run.unmet import count_unmet
+
+_KEY = ["territory", "sector"]
+_TRAITS = [
+    "known_from",
+    "sex",
+    "birth_year",
+    "unemployed_months",
+    "neet",
+]  # what measures are told by, and nothing else looks at
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """What is proposed: tables to publish, whom scores of persons move, and what is left on the desk for advisers.
+
+    ``people`` has one row per person, ``seats`` one per session open to somebody: price, room. ``told`` is for the log.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    audited: pd.DataFrame
+    people: pd.DataFrame
+    known: Knowledge
+    seats: pd.DataFrame
+    told: dict[str, int | str]
+
+
+def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: pd.DataFrame, inputs: Inputs) -> Proposed:
+    """Propose courses to everybody who may enter one and does not object."""
+    params, smallest = inputs.params, inputs.params.features.privacy.smallest_cell
+    known = bring_together(features, effects, ranked, inputs)
+    market = open_market(known, inputs.as_of, params.matching.entry, params.matching.likelihood)
+    moves = learn_personal(features.starts, effects, params.personal).moves(features.tonight)
+    people = describe_people(features, moves)
+    asking = people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()]
+    spread = partial(for_each_part, workers=params.execution.workers, label="matching")
+    matched = match_people(split(asking, _AT_ONCE) if len(asking) else [], market, params.matching, spread)
+    told = tell_proposals(matched, market).rename(columns={"gain": "expected_gain"})
+    alone = asking[~asking["person"].isin(set(told["person"]))].reset_index(drop=True)
+    tables = {
+        "recommendations": told,
+        "session_loads": tell_loads(matched, market, params.matching),
+        "unmet": count_unmet(nearest_misses(alone, market), links, smallest),
+        "match_measures": _judged(told, people, market, features, links, inputs),
+    }
+    return Proposed(
+        tables,
+        audit(moves, features.tonight, params.personal.excluded, smallest),
+        people,
+        known,
+        pd.DataFrame({"session": market.courses["session"], "price": matched.granted.prices, "room": matched.room}),
+        {"seats granted": int((matched.granted.column >= 0).sum()), "below the best at most": f"{matched.gap:.3%}"},
+    )
+
+
+def _judged(
+    told: pd.DataFrame, people: pd.DataFrame, market: Market, features: Features, links: pd.DataFrame, inputs: Inputs
+) -> pd.DataFrame:
+    """Hold what is proposed against simple orders. One row per rule, group, measure."""
+    tables, params = inputs.tables, inputs.params
+    past = what_orders_see(features.outcomes, tables.trainings, links, params.effects.horizon_months)
+    ahead = prescribed_ahead(tables.trainings, features.courses, inputs.as_of)
+    traits = latest_people(tables.jobseekers)[["person", *_TRAITS]]
+    beside = people.merge(traits, on="person", how="left", validate="one_to_one")
+    return judge_matches(told, beside, market, past, ahead, params)
+
+
+_AT_ONCE = 5_000  # people of a part, of whole territories: few tasks, none of them long
+
+
+def describe_people(features: Features, moves: pd.DataFrame) -> pd.DataFrame:
+    """Say of each person what courses look at. One row per person: what is known, ``move_<type>``, ``closed``, ``ready``.
+
+    ``closed`` lists the sessions that lead to what the person holds, ``ready`` those that ask something the person holds.
+    """
+    beside = moves.add_prefix("move_").set_axis(features.tonight["person"]).reset_index()
+    people = features.people.merge(beside, on="person", how="left", validate="one_to_one")
+    lists = {
+        "closed": already_held(features.holdings, features.given),
+        "ready": ready_for(features.holdings, features.asked),
+    }
+    return people.assign(**{name: _listed(pairs, people["person"]) for name, pairs in lists.items()})
+
+
+def _listed(pairs: pd.DataFrame, persons: pd.Series[str]) -> pd.Series[str]:
+    """Join the sessions of each person by ``|``."""
+    joined = pairs.sort_values(["person", "session"]).groupby("person")["session"].agg("|".join)
+    return persons.map(joined).astype("str").fillna("")
+
+
+def bring_together(features: Features, effects: Effects, ranked: pd.DataFrame, inputs: Inputs) -> Knowledge:
+    """Bring together what courses are and what they add."""
+    params = inputs.params
+    shows = show_rates(inputs.tables.trainings, inputs.as_of, params.matching.likelihood)
+    courses = features.courses.assign(
+        gain=usual_gains(features.courses, effects, params.effects.horizon_months, params.matching),
+        show=_of_type(features.courses["action_type"], shows.set_index("action_type")["show"]),
+    )
+    skills = listed_skills(inputs.tables.occupation_skills)
+    return Knowledge(courses, features.moves, skills, need_factors(ranked, features.travel, params.matching), features.asked)
+
+
+def _of_type(kinds: pd.Series[str], told: pd.Series[float]) -> pd.Series[float]:
+    """Look up what is told of types; of one that is not told, what is told of all."""
+    return kinds.map(told).astype("float64").fillna(float(told[""]))
+
+
+def usual_gains(courses: pd.DataFrame, effects: Effects, horizon: int, params: MatchingParams) -> pd.Series[float]:
+    """Say what each course adds for anybody: the effect of its type in its sector, else of its type. Missing where unknown."""
+    table = effects.table
+    asked = (table["group"] == EVERY) & (table["outcome"] == "durable") & (table["horizon_months"] == horizon)
+    told = table[asked].set_index(["action_type", "sector"])["value"]
+    of_pair = told.reindex(pd.MultiIndex.from_frame(courses[["action_type", "sector"]])).to_numpy()
+    of_type = told.reindex(pd.MultiIndex.from_arrays([courses["action_type"], [""] * len(courses)])).to_numpy()
+    return pd.Series(np.where(np.isnan(of_pair), of_type, of_pair), index=courses.index, dtype="float64")
+
+
+def need_factors(ranked: pd.DataFrame, travel: pd.DataFrame, params: MatchingParams) -> pd.DataFrame:
+    """Say where courses of a sector are needed more than usually. One row per territory, sector: need, 1 on average.
+
+    The chance that a recruitment is still open within reach (:mod:`models.absorption`), against that of the Region; it moves
+    a gain by a part of itself, ``need_weight``: effects were measured among crowds already.
+    """
+    trades = ranked[~ranked["action_type"].isin(GENERAL)].drop_duplicates(_KEY)
+    cells = trades[_KEY].assign(need=trades["need"], open=trades["need"] * trades["open"])
+    if cells.empty:
+        return pd.DataFrame({"territory": pd.Series(dtype="str"), "sector": pd.Series(dtype="str"), "need": []})
+    reached = within_reach(cells, travel, ["need", "open"])
+    whole = cells.groupby("sector")[["need", "open"]].sum()
+    usual = (whole["open"] / whole["need"].where(whole["need"] > 0)).reindex(reached["sector"]).to_numpy()
+    here = (reached["open_reach"] / reached["need_reach"].where(reached["need_reach"] > 0)).to_numpy()
+    ratio = np.where((usual > 0) & np.isfinite(here), here / np.where(usual > 0, usual, 1.0), 1.0)
+    return reached[_KEY].assign(need=1.0 + params.entry.need_weight * (np.clip(ratio, 0.0, 2.0) - 1.0))
