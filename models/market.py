@@ -243,8 +243,7 @@ def _sessions(courses: pd.DataFrame, places: pd.DataFrame) -> Sessions:
     number = courses["place_number"].to_numpy()
     ends = np.searchsorted(number, np.arange(len(places) + 1)).astype(np.int64)
     quick, gain = courses["quick"].to_numpy(dtype=np.float32), courses["gain"].to_numpy(dtype=np.float32)
-    best, quickest = np.zeros(len(places), dtype=np.float32), np.zeros(len(places), dtype=np.float32)
-    np.maximum.at(best, number, quick * np.maximum(gain, 0))
+    quickest = np.zeros(len(places), dtype=np.float32)
     np.maximum.at(quickest, number, quick)
     whole = ("number", "first", "until", "ends", "kind", "field", "aim")
     return Sessions(
@@ -255,7 +254,6 @@ def _sessions(courses: pd.DataFrame, places: pd.DataFrame) -> Sessions:
         gain=gain,
         quick=quick,
         asks=courses["asks"].to_numpy(dtype=bool),
-        best=best,
         quickest=quickest,
     )
 

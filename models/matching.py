@@ -11,7 +11,7 @@ Three steps, over the same rules and the same scores:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -24,14 +24,14 @@ from features.params import Section, param
 from models.auction import Doubles, Granted, certify, grant_seats
 from models.compiled import compiled
 from models.fill import fill_lists
+from models.halo import Halo, around, back
 from models.likelihood import LikelihoodParams
 from models.market import EntryParams, Market, lay_out
-from models.pairs import Kept, Roads, Seekers, empty, scan
+from models.pairs import Kept, Reals, Roads, Seekers, empty, scan
 from models.sight import look
 
-Part, Made = TypeVar("Part"), TypeVar("Made")
-Spread = Callable[[Callable[[Part], Made], Sequence[Part]], list[Made]]
-"""What runs a task on every part, and gives what it made of them in their order."""
+Part = TypeVar("Part")
+Made = TypeVar("Made")
 
 
 class MatchingParams(Section):
@@ -89,9 +89,22 @@ class Matched:
     gap: float
 
 
-def run_all(task: Callable[[Part], Made], parts: Sequence[Part]) -> list[Made]:
+class Errand(NamedTuple):
+    """All that is needed to find so many courses for the people of a part: what a task carries, wherever it runs."""
+
+    people: Seekers
+    halo: Halo
+    prices: Reals
+    count: int
+
+
+Spread = Callable[[Callable[[Errand], Kept], Iterable[Errand]], Iterable[Kept]]
+"""What runs a task on every part, and gives what it made of them in their order."""
+
+
+def run_all(task: Callable[[Part], Made], parts: Iterable[Part]) -> Iterator[Made]:
     """Run a task on each part, one after the other."""
-    return [task(part) for part in parts]
+    return map(task, parts)
 
 
 def match_people(parts: Sequence[pd.DataFrame], market: Market, params: MatchingParams, spread: Spread = run_all) -> Matched:
@@ -100,6 +113,14 @@ def match_people(parts: Sequence[pd.DataFrame], market: Market, params: Matching
     Seats are shared over all of them: where parts end changes nothing.
     """
     laid = [Laid(*lay_out(part, market)) for part in parts]
+    people = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return match_laid(people, laid, market, params, spread)
+
+
+def match_laid(
+    people: pd.DataFrame, laid: Sequence[Laid], market: Market, params: MatchingParams, spread: Spread = run_all
+) -> Matched:
+    """Propose courses to people who are laid out; ``people`` is who they are, one row per person, for who wants to know it."""
     search = partial(_search, market=market, spread=spread, laid=laid)
     seats = np.floor(market.seats * params.overbooking).astype(np.int64)
     kept = search(np.zeros(len(seats)), params.candidates)
@@ -110,11 +131,10 @@ def match_people(parts: Sequence[pd.DataFrame], market: Market, params: Matching
         granted = grant_seats(kept, seats, step)
     best = search(granted.prices, 1)
     _, bound = certify(best, seats, granted.prices, np.full(len(best.session), -1, dtype=np.int64))
-    uptakes = uptakes_of(params)
-    lists = fill_lists(kept, granted.column, granted.prices, market.seats * params.overbooking, uptakes)
-    room = market.seats * params.overbooking - loads_of(kept, lists, uptakes, len(seats))
+    uptakes, bears = uptakes_of(params), np.asarray(market.seats * params.overbooking, dtype=np.float64)
+    lists = fill_lists(kept, granted.column, granted.prices, bears, uptakes)
+    room = bears - loads_of(kept, lists, uptakes, len(seats))
     gap = max(granted.gap, 0.0 if bound <= 0 else 1.0 - granted.worth / bound)
-    people = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return Matched(people, kept, granted, lists, room, gap)
 
 
@@ -126,22 +146,37 @@ def mean_choice(kept: Kept) -> float:
 
 def uptakes_of(params: MatchingParams) -> Doubles:
     """Say how likely the proposal of each rank is taken up."""
-    return params.uptake * (1 - params.uptake) ** np.arange(params.recommendations)
+    return np.asarray(params.uptake * (1 - params.uptake) ** np.arange(params.recommendations), dtype=np.float64)
 
 
 def find_courses(laid: Laid, market: Market, prices: Doubles, count: int) -> Kept:
     """Find the courses of highest net of the people of a part: no other part's are needed."""
-    kept = empty(len(laid.people.home), count)
-    if len(market.courses):
-        scan(laid.people, market.sessions, laid.roads, market.tastes, prices.astype(np.float32), kept)
-    return kept
+    return run_errand(errand_of(laid, market, prices, count))
+
+
+def errand_of(laid: Laid, market: Market, prices: Doubles, count: int) -> Errand:
+    """Put together what a part needs: of the market, its halo alone."""
+    halo = around(laid.roads, market.sessions, market.tastes)
+    return Errand(laid.people, halo, prices.astype(np.float32)[halo.position], count)
+
+
+def run_errand(errand: Errand) -> Kept:
+    """Find courses within a halo; they are told as they stand among all."""
+    kept = empty(len(errand.people.home), errand.count)
+    if len(errand.halo.position):
+        scan(errand.people, errand.halo.sessions, errand.halo.roads, errand.halo.tastes, errand.prices, kept)
+    return back(kept, errand.halo)
 
 
 def _search(prices: Doubles, count: int, *, market: Market, spread: Spread, laid: Sequence[Laid]) -> Kept:
     """Find courses part by part, and set the parts one below the other."""
-    task = partial(find_courses, market=market, prices=prices, count=count)
-    found = spread(task, laid)
-    return Kept(*(np.concatenate(columns) for columns in zip(*found, strict=True))) if found else empty(0, count)
+    kept, start = empty(sum(len(part.people.home) for part in laid), count), 0
+    for found in spread(run_errand, (errand_of(part, market, prices, count) for part in laid)):
+        end = start + len(found.session)
+        for whole, own in zip(kept, found, strict=True):
+            whole[start:end] = own
+        start = end
+    return kept
 
 
 def widen(kept: Kept, found: Kept) -> Kept:
