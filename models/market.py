@@ -276,7 +276,7 @@ def _aims_of_skills(aims: list[tuple[str, ...]], skills: pd.DataFrame, numbered:
     ).astype({"occupation": "str", "aim": "int64"})
     both = skills[["occupation", "skill"]].merge(pairs, on="occupation", how="inner", validate="many_to_many")
     links = both[["skill", "aim"]].drop_duplicates().sort_values(["skill", "aim"])
-    at = numbered.get_indexer(links["skill"])
+    at = numbered.get_indexer(pd.Index(links["skill"]))
     return np.searchsorted(at, np.arange(len(numbered) + 1)).astype(np.int64), links["aim"].to_numpy(dtype=np.int32)
 
 
@@ -284,7 +284,7 @@ def _need_table(needs: pd.DataFrame, sectors: pd.Index) -> tuple[pd.Index, Reals
     """Lay out how much courses of each sector are needed where people live: territories, then nowhere, × sectors."""
     zones = _index(needs["territory"])
     table = np.ones((len(zones) + 1, len(sectors)), dtype=np.float32)
-    row, column = zones.get_indexer(needs["territory"]), sectors.get_indexer(needs["sector"])
+    row, column = zones.get_indexer(pd.Index(needs["territory"])), sectors.get_indexer(pd.Index(needs["sector"]))
     table[row[column >= 0], column[column >= 0]] = needs["need"].to_numpy(dtype=np.float32)[column >= 0]
     return zones, table
 

@@ -4,7 +4,7 @@ Three steps, over the same rules and the same scores:
 
 1. the best courses of everybody are found, whoever else wants them (:mod:`models.pairs`);
 2. seats are granted to those to whom they are worth most in all, by an auction that ends in a price for each seat
-   (:mod:`models.auction`); courses that look better at these prices are found, and the auction held again;
+   (:mod:`models.auction`); it stops to find others, at its prices, for those who have none left of the courses found for them;
 3. lists are filled: the seat granted first, then the best of the rest, their price paid, while sessions can bear it
    (:mod:`models.fill`).
 """
@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.params import Section, param
-from models.auction import Doubles, Granted, certify, grant_seats
+from models.auction import Doubles, Granted, Long, Sale, certify, close, hold, open_sale
 from models.compiled import compiled
 from models.fill import fill_lists
 from models.halo import Halo, around, back
@@ -42,7 +42,10 @@ class MatchingParams(Section):
         32, "courses looked at for each person, those found at prices besides", unit="courses", ge=10, le=500
     )
     rounds: int = param(
-        2, "auctions held, each after courses that look better at the prices of the last were found", ge=1, le=10
+        30,
+        "times at most that the auction stops to find courses for who has none left; it ends when nobody has",
+        ge=1,
+        le=1000,
     )
     uptake: float = param(
         0.5, "probability that a proposal is taken up when those before it were not", unit="share", ge=0.05, le=0.95
@@ -95,11 +98,15 @@ class Errand(NamedTuple):
     people: Seekers
     halo: Halo
     prices: Reals
-    count: int
+    most: int
 
 
 Spread = Callable[[Callable[[Errand], Kept], Iterable[Errand]], Iterable[Kept]]
 """What runs a task on every part, and gives what it made of them in their order."""
+
+
+Search = Callable[[Doubles, int, "Long | None"], Kept]
+"""What finds so many courses at some prices, for everybody or for some."""
 
 
 def run_all(task: Callable[[Part], Made], parts: Iterable[Part]) -> Iterator[Made]:
@@ -123,19 +130,42 @@ def match_laid(
     """Propose courses to people who are laid out; ``people`` is who they are, one row per person, for who wants to know it."""
     search = partial(_search, market=market, spread=spread, laid=laid)
     seats = np.floor(market.seats * params.overbooking).astype(np.int64)
-    kept = search(np.zeros(len(seats)), params.candidates)
-    step = params.precision * mean_choice(kept)
-    granted = grant_seats(kept, seats, step)
-    for _ in range(params.rounds - 1):
-        kept = widen(kept, search(granted.prices, params.recommendations))
-        granted = grant_seats(kept, seats, step)
-    best = search(granted.prices, 1)
+    kept, sale = share_seats(search, seats, params)
+    granted = close(sale, kept, seats)
+    best = search(granted.prices, 1, None)
     _, bound = certify(best, seats, granted.prices, np.full(len(best.session), -1, dtype=np.int64))
     uptakes, bears = uptakes_of(params), np.asarray(market.seats * params.overbooking, dtype=np.float64)
     lists = fill_lists(kept, granted.column, granted.prices, bears, uptakes)
     room = bears - loads_of(kept, lists, uptakes, len(seats))
     gap = max(granted.gap, 0.0 if bound <= 0 else 1.0 - granted.worth / bound)
     return Matched(people, kept, granted, lists, room, gap)
+
+
+def share_seats(search: Search, seats: Long, params: MatchingParams) -> tuple[Kept, Sale]:
+    """Hold an auction over all courses, known or not: whoever has none left that are known is found others, at its prices."""
+    first = search(np.zeros(len(seats)), params.candidates, None)
+    kept, sale = with_room(first, params.candidates), open_sale(len(first.session), seats)
+    sale.floors[:] = floors_of(first, sale.prices)
+    step, who = params.precision * mean_choice(first), np.arange(len(first.session))
+    for _ in range(params.rounds):
+        who = hold(sale, kept, who, step)
+        if not len(who):
+            break
+        found = search(sale.prices, params.candidates, who)
+        sale.floors[who] = floors_of(found, sale.prices)[who]
+        renew(kept, found, who, params.candidates)
+    return kept, sale
+
+
+@compiled
+def floors_of(found: Kept, prices: Doubles) -> Doubles:
+    """Say what courses that were not found leave each person at most: what the last one found does, nothing where all were."""
+    floors, last = np.zeros(len(found.session)), found.session.shape[1] - 1
+    for who in range(len(floors)):
+        if found.session[who, last] >= 0:
+            net = found.likelihood[who, last] * found.worth[who, last] - prices[found.session[who, last]]
+            floors[who] = max(0.0, net)
+    return floors
 
 
 def mean_choice(kept: Kept) -> float:
@@ -162,47 +192,52 @@ def errand_of(laid: Laid, market: Market, prices: Doubles, count: int) -> Errand
 
 def run_errand(errand: Errand) -> Kept:
     """Find courses within a halo; they are told as they stand among all."""
-    kept = empty(len(errand.people.home), errand.count)
+    kept = empty(len(errand.people.home), errand.most)
     if len(errand.halo.position):
         scan(errand.people, errand.halo.sessions, errand.halo.roads, errand.halo.tastes, errand.prices, kept)
     return back(kept, errand.halo)
 
 
-def _search(prices: Doubles, count: int, *, market: Market, spread: Spread, laid: Sequence[Laid]) -> Kept:
-    """Find courses part by part, and set the parts one below the other."""
-    kept, start = empty(sum(len(part.people.home) for part in laid), count), 0
-    for found in spread(run_errand, (errand_of(part, market, prices, count) for part in laid)):
-        end = start + len(found.session)
+def _search(prices: Doubles, count: int, who: Long | None, *, market: Market, spread: Spread, laid: Sequence[Laid]) -> Kept:
+    """Find courses part by part, and set the parts one below the other; none for who is not asked for, if some are."""
+    sizes = [len(part.people.home) for part in laid]
+    kept, starts = empty(sum(sizes), count), np.cumsum([0, *sizes])[:-1].tolist()
+    wanted = np.ones(sum(sizes), dtype=bool) if who is None else np.isin(np.arange(sum(sizes)), who)
+    asked = [
+        (part, start) for part, start in zip(laid, starts, strict=True) if wanted[start : start + len(part.people.home)].any()
+    ]
+    errands = (errand_of(_only(part, wanted[start:]), market, prices, count) for part, start in asked)
+    for (_, start), found in zip(asked, spread(run_errand, errands), strict=True):
         for whole, own in zip(kept, found, strict=True):
-            whole[start:end] = own
-        start = end
+            whole[start : start + len(own)] = own
     return kept
 
 
-def widen(kept: Kept, found: Kept) -> Kept:
-    """Set beside the courses kept those found that are not among them."""
-    wide = empty(len(kept.session), kept.session.shape[1] + found.session.shape[1])
-    _join(kept, found, wide)
+def _only(laid: Laid, wanted: NDArray[np.bool_]) -> Laid:
+    """Leave out people who are not asked for: who has no known home is not searched for."""
+    home = np.where(wanted[: len(laid.people.home)], laid.people.home, -1).astype(np.int32)
+    return laid._replace(people=laid.people._replace(home=home))
+
+
+def with_room(kept: Kept, count: int) -> Kept:
+    """Set so many empty columns beside the courses kept."""
+    wide = empty(len(kept.session), kept.session.shape[1] + count)
+    for whole, own in zip(wide, kept, strict=True):
+        whole[:, : own.shape[1]] = own
     return wide
 
 
 @compiled
-def _join(kept: Kept, found: Kept, wide: Kept) -> None:
-    """Copy the courses kept, then those found that are new."""
-    old = kept.session.shape[1]
-    for who in range(len(kept.session)):
-        for choice in range(old):
-            wide.session[who, choice] = kept.session[who, choice]
-            wide.likelihood[who, choice] = kept.likelihood[who, choice]
-            wide.worth[who, choice] = kept.worth[who, choice]
+def renew(kept: Kept, found: Kept, some: Long, old: int) -> None:
+    """Put the courses found for some people in the columns from ``old`` on, but those that stand before them."""
+    for who in some:
         for choice in range(found.session.shape[1]):
             new = found.session[who, choice] >= 0
             for other in range(old):
                 new = new and kept.session[who, other] != found.session[who, choice]
-            if new:
-                wide.session[who, old + choice] = found.session[who, choice]
-                wide.likelihood[who, old + choice] = found.likelihood[who, choice]
-                wide.worth[who, old + choice] = found.worth[who, choice]
+            kept.session[who, old + choice] = found.session[who, choice] if new else -1
+            kept.likelihood[who, old + choice] = found.likelihood[who, choice]
+            kept.worth[who, old + choice] = found.worth[who, choice]
 
 
 def loads_of(kept: Kept, lists: NDArray[np.int64], uptakes: Doubles, sessions: int) -> Doubles:

@@ -153,7 +153,7 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
 
 @compiled
 def _fill_effects(zone: int, courses: Sessions, tastes: Tastes, effect: Reals, best: Reals) -> None:
-    """Say what each course adds where people live in a zone, and the most that this times its quickness reaches in each place."""
+    """Say what each course adds for who lives in a zone, and the most that this times its quickness reaches in each place."""
     for place in range(len(best)):
         best[place] = np.float32(0.0)
         for session in range(courses.ends_at[place], courses.ends_at[place + 1]):

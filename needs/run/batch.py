@@ -15,7 +15,8 @@ from joblib import Parallel, delayed
 
 from needs.run.progress import counted
 
-Part, Result = TypeVar("Part"), TypeVar("Result")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 
 def split(frame: pd.DataFrame, at_least: int = 1) -> list[pd.DataFrame]:
