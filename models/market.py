@@ -317,7 +317,7 @@ def describe(people: pd.DataFrame, market: Market) -> Seekers:
     return Seekers(
         home=np.full(len(people), -1, dtype=np.int32),
         reach=_reach(people, market.entry),
-        afoot=(~people["licence"].astype("boolean").fillna(True)).to_numpy(dtype=np.int32),
+        afoot=np.asarray(~people["licence"].astype("boolean").fillna(True), dtype=np.int32),
         ready_day=np.maximum(np.where(people["available"].isna(), today, _days(people["available"])), today).astype(np.int32),
         level=people["level"].astype("float64").fillna(_UNKNOWN_LEVEL).to_numpy(dtype=np.float32),
         publics=np.asarray(people[list(PUBLICS)].to_numpy(dtype=np.int64) @ BITS, dtype=np.int64),

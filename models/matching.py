@@ -87,7 +87,7 @@ class Matched:
     people: pd.DataFrame
     kept: Kept
     granted: Granted
-    lists: NDArray[np.int64]
+    lists: NDArray[np.int16]
     room: Doubles
     gap: float
 
@@ -105,8 +105,8 @@ Spread = Callable[[Callable[[Errand], Kept], Iterable[Errand]], Iterable[Kept]]
 """What runs a task on every part, and gives what it made of them in their order."""
 
 
-Search = Callable[[Doubles, int, "Long | None"], Kept]
-"""What finds so many courses at some prices, for everybody or for some."""
+Search = Callable[[Doubles, int, "Long | None"], Iterable[tuple[int, Kept]]]
+"""What finds so many courses at some prices, for everybody or for some, part by part: where its people begin, and theirs."""
 
 
 def run_all(task: Callable[[Part], Made], parts: Iterable[Part]) -> Iterator[Made]:
@@ -129,11 +129,13 @@ def match_laid(
 ) -> Matched:
     """Propose courses to people who are laid out; ``people`` is who they are, one row per person, for who wants to know it."""
     search = partial(_search, market=market, spread=spread, laid=laid)
-    seats = np.floor(market.seats * params.overbooking).astype(np.int64)
-    kept, sale = share_seats(search, seats, params)
+    seats, count = np.floor(market.seats * params.overbooking).astype(np.int64), sum(len(part.people.home) for part in laid)
+    kept, sale = share_seats(search, count, seats, params)
     granted = close(sale, kept, seats)
-    best = search(granted.prices, 1, None)
-    _, bound = certify(best, seats, granted.prices, np.full(len(best.session), -1, dtype=np.int64))
+    best = empty(count, 1)
+    for start, found in search(granted.prices, 1, None):
+        write(best, found, start)
+    _, bound = certify(best, seats, granted.prices, np.full(count, -1, dtype=np.int64))
     uptakes, bears = uptakes_of(params), np.asarray(market.seats * params.overbooking, dtype=np.float64)
     lists = fill_lists(kept, granted.column, granted.prices, bears, uptakes)
     room = bears - loads_of(kept, lists, uptakes, len(seats))
@@ -141,19 +143,21 @@ def match_laid(
     return Matched(people, kept, granted, lists, room, gap)
 
 
-def share_seats(search: Search, seats: Long, params: MatchingParams) -> tuple[Kept, Sale]:
+def share_seats(search: Search, people: int, seats: Long, params: MatchingParams) -> tuple[Kept, Sale]:
     """Hold an auction over all courses, known or not: whoever has none left that are known is found others, at its prices."""
-    first = search(np.zeros(len(seats)), params.candidates, None)
-    kept, sale = with_room(first, params.candidates), open_sale(len(first.session), seats)
-    sale.floors[:] = floors_of(first, sale.prices)
-    step, who = params.precision * mean_choice(first), np.arange(len(first.session))
+    kept, sale = empty(people, 2 * params.candidates), open_sale(people, seats)
+    for start, found in search(sale.prices, params.candidates, None):
+        write(kept, found, start)
+        sale.floors[start : start + len(found.session)] = floors_of(found, sale.prices)
+    step, who = params.precision * mean_choice(kept), np.arange(people)
     for _ in range(params.rounds):
         who = hold(sale, kept, who, step)
         if not len(who):
             break
-        found = search(sale.prices, params.candidates, who)
-        sale.floors[who] = floors_of(found, sale.prices)[who]
-        renew(kept, found, who, params.candidates)
+        for start, found in search(sale.prices, params.candidates, who):
+            own = who[(who >= start) & (who < start + len(found.session))]
+            sale.floors[own] = floors_of(found, sale.prices)[own - start]
+            renew(kept, found, own, start)
     return kept, sale
 
 
@@ -198,19 +202,21 @@ def run_errand(errand: Errand) -> Kept:
     return back(kept, errand.halo)
 
 
-def _search(prices: Doubles, count: int, who: Long | None, *, market: Market, spread: Spread, laid: Sequence[Laid]) -> Kept:
-    """Find courses part by part, and set the parts one below the other; none for who is not asked for, if some are."""
+def _search(
+    prices: Doubles, count: int, who: Long | None, *, market: Market, spread: Spread, laid: Sequence[Laid]
+) -> Iterator[tuple[int, Kept]]:
+    """Find courses part by part, for everybody or for some. Gives where the people of a part begin, and what was found."""
     sizes = [len(part.people.home) for part in laid]
-    kept, starts = empty(sum(sizes), count), np.cumsum([0, *sizes])[:-1].tolist()
-    wanted = np.ones(sum(sizes), dtype=bool) if who is None else np.isin(np.arange(sum(sizes)), who)
+    wanted = np.ones(sum(sizes), dtype=bool)
+    if who is not None:
+        wanted[:] = False
+        wanted[who] = True
+    starts = np.cumsum([0, *sizes]).tolist()
     asked = [
-        (part, start) for part, start in zip(laid, starts, strict=True) if wanted[start : start + len(part.people.home)].any()
+        (start, part) for start, size, part in zip(starts, sizes, laid, strict=False) if wanted[start : start + size].any()
     ]
-    errands = (errand_of(_only(part, wanted[start:]), market, prices, count) for part, start in asked)
-    for (_, start), found in zip(asked, spread(run_errand, errands), strict=True):
-        for whole, own in zip(kept, found, strict=True):
-            whole[start : start + len(own)] = own
-    return kept
+    errands = (errand_of(_only(part, wanted[start:]), market, prices, count) for start, part in asked)
+    return zip((start for start, _ in asked), spread(run_errand, errands), strict=True)
 
 
 def _only(laid: Laid, wanted: NDArray[np.bool_]) -> Laid:
@@ -219,44 +225,48 @@ def _only(laid: Laid, wanted: NDArray[np.bool_]) -> Laid:
     return laid._replace(people=laid.people._replace(home=home))
 
 
-def with_room(kept: Kept, count: int) -> Kept:
-    """Set so many empty columns beside the courses kept."""
-    wide = empty(len(kept.session), kept.session.shape[1] + count)
-    for whole, own in zip(wide, kept, strict=True):
-        whole[:, : own.shape[1]] = own
-    return wide
+def write(kept: Kept, found: Kept, start: int) -> None:
+    """Write the courses found for people in their rows, from the first column on."""
+    for whole, own in zip(kept, found, strict=True):
+        whole[start : start + len(own), : own.shape[1]] = own
 
 
 @compiled
-def renew(kept: Kept, found: Kept, some: Long, old: int) -> None:
-    """Put the courses found for some people in the columns from ``old`` on, but those that stand before them."""
+def renew(kept: Kept, found: Kept, some: Long, start: int) -> None:
+    """Put the courses found for some people in the second half of the columns, but those that stand in the first."""
+    old = found.session.shape[1]
     for who in some:
-        for choice in range(found.session.shape[1]):
-            new = found.session[who, choice] >= 0
+        for choice in range(old):
+            session = found.session[who - start, choice]
+            new = session >= 0
             for other in range(old):
-                new = new and kept.session[who, other] != found.session[who, choice]
-            kept.session[who, old + choice] = found.session[who, choice] if new else -1
-            kept.likelihood[who, old + choice] = found.likelihood[who, choice]
-            kept.worth[who, old + choice] = found.worth[who, choice]
+                new = new and kept.session[who, other] != session
+            kept.session[who, old + choice] = session if new else -1
+            kept.likelihood[who, old + choice] = found.likelihood[who - start, choice]
+            kept.worth[who, old + choice] = found.worth[who - start, choice]
 
 
-def loads_of(kept: Kept, lists: NDArray[np.int64], uptakes: Doubles, sessions: int) -> Doubles:
+@compiled
+def loads_of(kept: Kept, lists: NDArray[np.int16], uptakes: Doubles, sessions: int) -> Doubles:
     """Add up the people expected in each session."""
-    who, rank = np.nonzero(lists >= 0)
-    column = lists[who, rank]
-    load = uptakes[rank] * kept.likelihood[who, column]
-    return np.asarray(np.bincount(kept.session[who, column], weights=load, minlength=sessions), dtype=np.float64)
+    loads = np.zeros(sessions)
+    for who in range(len(lists)):
+        for rank in range(lists.shape[1]):
+            column = lists[who, rank]
+            if column >= 0:
+                loads[kept.session[who, column]] += uptakes[rank] * kept.likelihood[who, column]
+    return loads
 
 
-def lists_of(kept: Kept) -> NDArray[np.int64]:
+def lists_of(kept: Kept) -> NDArray[np.int16]:
     """List the courses kept for people in their order, seats or not: columns of ``kept``, −1 where there are none."""
-    return np.where(kept.session >= 0, np.arange(kept.session.shape[1]), -1)
+    return np.where(kept.session >= 0, np.arange(kept.session.shape[1]), -1).astype(np.int16)
 
 
 # What is told -----------------------------------------------------------------------------------------------------------
 
 
-def tell_lists(people: pd.DataFrame, kept: Kept, lists: NDArray[np.int64], market: Market, prices: Doubles) -> pd.DataFrame:
+def tell_lists(people: pd.DataFrame, kept: Kept, lists: NDArray[np.int16], market: Market, prices: Doubles) -> pd.DataFrame:
     """Write lists of courses, and what makes them. One row per person, rank: as :func:`models.sight.look` tells.
 
     ``who`` is the place of the person in ``people``, ``course`` that of the session in the market.

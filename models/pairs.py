@@ -197,7 +197,7 @@ def _may_enter(who: int, session: int, people: Seekers, courses: Sessions) -> bo
 def _patience(who: int, session: int, people: Seekers, courses: Sessions, tastes: Tastes) -> np.float32:
     """Say what waiting for a course, and following it when the allowance is over, leave of the likelihood."""
     entry = max(courses.first[session], people.ready_day[who])
-    waits = tastes.waits[min(entry - people.ready_day[who], len(tastes.waits) - 1)]
+    waits = np.float32(tastes.waits[min(entry - people.ready_day[who], len(tastes.waits) - 1)])
     over = courses.ends[session] - max(people.paid_until[who], entry)
     if over <= 0 or courses.ends[session] <= entry:
         return waits
