@@ -164,15 +164,17 @@ def plan(
 @app.command()
 def match(
     ctx: Context,
-    person: Annotated[str, typer.Argument(help="Identifier of the person, as in the jobseekers' file.")],
+    person: Annotated[str, typer.Option(help="Identifier of the person, as in the jobseekers' file.")],
+    course: Annotated[str | None, typer.Option(help="Session that the person asks for: it is answered, open or not.")] = None,
+    html: Annotated[Path | None, typer.Option(help="File to write the page to print in, instead of showing it here.")] = None,
 ) -> None:
-    """Show the courses proposed to one person in the current run, and why.
+    """Show an adviser what is proposed to one person in the current run, why, and what would change it.
 
-    Example: needs match P0000042
+    Example: needs match --person P0000042 --html sheet.html
     """
     from needs.show.terminal import tell_match
 
-    typer.echo(tell_match(ctx.obj.home, ctx.obj.params(), person))
+    typer.echo(tell_match(ctx.obj.home, ctx.obj.params(), person, course, html))
 
 
 @app.command()

@@ -18,6 +18,7 @@ from models.action_scores import ActionParams
 from models.backtest import BacktestParams
 from models.effects import EffectParams
 from models.envelopes import PurchaseParams
+from models.match_reasons import ReasonParams
 from models.matching import MatchingParams
 from models.personal import PersonalParams
 from models.policy import PolicyParams
@@ -63,6 +64,19 @@ class ShowParams(Section):
     language: Literal["fr", "en"] = param("fr", "language of workbooks, reports and messages")
 
 
+class AdviceParams(Section):
+    """What an adviser's page says of itself, and what it calls usual."""
+
+    legal_basis: str = param(
+        "mission d'intérêt public (RGPD, art. 6, 1, e)", "why courses may be proposed to one person; the page says it"
+    )
+    contact: str = param(
+        "le conseiller référent, puis la Région Grand Est",
+        "whom to ask to object, to come back on it, or to contest a proposal",
+    )
+    reasons: ReasonParams = ReasonParams()
+
+
 class Params(Section):
     """All parameters, one section per module."""
 
@@ -77,6 +91,7 @@ class Params(Section):
     ranking: RankingParams = RankingParams()
     purchase: PurchaseParams = PurchaseParams()
     matching: MatchingParams = MatchingParams()
+    advice: AdviceParams = AdviceParams()
     show: ShowParams = ShowParams()
     execution: ExecutionParams = ExecutionParams()
 

@@ -74,10 +74,10 @@ def test_a_person_is_found_by_identifier_and_never_by_another(home: Path, publis
     first = published["recommendations"].iloc[0]
     people = _listed(home).set_index("person")
     name = people.loc[first["person"], "id_personne"]
-    told = run(home, "match", name)
+    told = run(home, "match", "--person", name)
     assert first["session"] in told
     assert name not in told
-    stranger = run(home, "match", "nobody", code=2)
+    stranger = run(home, "match", "--person", "nobody", code=2)
     assert f"{len(people):,} jobseekers" in stranger
     assert "nobody" not in stranger
 
@@ -85,9 +85,9 @@ def test_a_person_is_found_by_identifier_and_never_by_another(home: Path, publis
 def test_who_is_proposed_nothing_is_told_why(home: Path, published: dict[str, pd.DataFrame]) -> None:
     people = _listed(home)
     objecting = people[people["opposition"] == "1"]["id_personne"]
-    assert "s'oppose" in run(home, "match", objecting.iloc[0])
+    assert "s'oppose" in run(home, "match", "--person", objecting.iloc[0])
     without = people[(people["opposition"] != "1") & ~people["person"].isin(published["recommendations"]["person"])]
-    assert "Aucune formation" in run(home, "match", without["id_personne"].iloc[0])
+    assert "Aucune formation" in run(home, "match", "--person", without["id_personne"].iloc[0])
 
 
 def test_a_read_command_makes_neither_a_key_nor_a_database(home: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_read_command_makes_neither_a_key_nor_a_database(home: Path, tmp_path:
     examine(bare, ())
     assert list(tmp_path.iterdir()) == []
     key = tmp_path / "pseudonym.key"
-    run(home, "match", "P1", code=2, NEEDS_PSEUDONYM_KEY="", NEEDS_PSEUDONYM_KEY_FILE=str(key))
+    run(home, "match", "--person", "P1", code=2, NEEDS_PSEUDONYM_KEY="", NEEDS_PSEUDONYM_KEY_FILE=str(key))
     assert not key.exists()
 
 

@@ -20,8 +20,8 @@ from features import facts
 from features.contracts import ESTIMATE
 from features.vocabulary import ACTION_TYPES, PUBLICS, months_from
 from models.lessons import STEPS as STEPS_TAUGHT
-from models.matching import BARRIERS
 from models.seat_costs import STEPS
+from models.sight import BARRIERS
 from needs.show.figures import count, euros, percent, safe_cell
 from needs.show.lot_sheets import complete_lots, lots_sheet
 from needs.show.messages import LANGUAGES, messages, say, tell

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from features.errors import InputError
 from models.market import Knowledge, Market, open_market
@@ -47,7 +50,18 @@ class Desk:
 
     def person(self, pseudonym: str) -> pd.DataFrame:
         """Find a person among those of the run. One row, or none."""
-        return pd.read_parquet(self.people, filters=[("person", "==", pseudonym)])
+        rows: pd.DataFrame = self._everybody.filter(pc.equal(self._everybody["person"], pseudonym)).to_pandas()
+        return rows
+
+    @property
+    def served(self) -> int:
+        """How many people there are to be found."""
+        return int(self._everybody.num_rows)
+
+    @cached_property
+    def _everybody(self) -> pa.Table:
+        """Everybody, as small as they are in the file."""
+        return pq.read_table(self.people)
 
 
 def leave(folder: Path, run_id: str, as_of: pd.Timestamp, proposed: Proposed) -> None:

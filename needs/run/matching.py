@@ -20,6 +20,7 @@ from models.course_groups import EVERY
 from models.effects import Effects
 from models.likelihood import show_rates
 from models.market import Knowledge, Market, open_market
+from models.match_reasons import explain
 from models.matching import MatchingParams, match_people, tell_loads, tell_proposals
 from models.misses import nearest_misses
 from models.personal import audit, learn_personal
@@ -64,7 +65,9 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
     asking = people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()]
     spread = partial(for_each_part, workers=params.execution.workers, label="matching")
     matched = match_people(split(asking, _AT_ONCE) if len(asking) else [], market, params.matching, spread)
-    told = tell_proposals(matched, market).rename(columns={"gain": "expected_gain"})
+    listed = tell_proposals(matched, market)
+    why = explain(listed, matched.people, market, params.advice.reasons)
+    told = listed.join(why).rename(columns={"gain": "expected_gain"})
     alone = asking[~asking["person"].isin(set(told["person"]))].reset_index(drop=True)
     tables = {
         "recommendations": told,

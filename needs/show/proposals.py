@@ -1,4 +1,4 @@
-"""What the current run proposes, as text for a terminal: the lots to buy, and the courses of one person."""
+"""What the current run proposes to buy, as text for a terminal."""
 
 from __future__ import annotations
 
@@ -7,29 +7,19 @@ from collections.abc import Sequence
 import pandas as pd
 
 from features import facts
-from features.places import own_or_shipped
-from features.supply import latest_people
-from features.tables import CATALOGUE, TERRITORIES
-from features.training_tables import JOBSEEKERS
 from features.vocabulary import BASSIN, InputError
 from needs.home import Home
 from needs.params import Params
-from needs.privacy import hold_key, load_key, pseudonym
 from needs.run.nightly import database_url
 from needs.show import figures
-from needs.show.messages import say, tell
-from needs.show.published import Current, open_current
+from needs.show.messages import say
+from needs.show.published import open_current
 from needs.show.titles import titled, titles_of
-from needs.store.lake import read_table
 from needs.store.publish import read_current
 
 LOTS_SHOWN = 25
-_DAY = {"fr": "%d/%m/%Y", "en": "%Y-%m-%d"}
 _WIDTHS = (20, 34, 20, 8, -11, -12, -7, 5)
 """Of the columns of the plan; a column with a minus stands to the right."""
-
-
-# Lots ------------------------------------------------------------------------------------------------------------------
 
 
 def tell_plan(home: Home, params: Params, territory: str | None) -> str:
@@ -105,86 +95,3 @@ def lay(cells: Sequence[str], widths: Sequence[int] = _WIDTHS) -> str:
         for cell, width in zip(cells, widths, strict=True)
     ]
     return " ".join(laid).rstrip()
-
-
-# Courses of one person -------------------------------------------------------------------------------------------------
-
-
-def tell_match(home: Home, params: Params, person: str) -> str:
-    """Show what is proposed to one person, and why; or why nothing is."""
-    language = params.show.language
-    current = open_current(database_url(home, params))
-    known = _person(home, current, person)
-    if bool(known["opposition"].fillna(False).iloc[0]):
-        return say("terminal.opposition", language)
-    proposed = read_current(current.engine, "recommendations")
-    own = proposed[proposed["person"] == known["person"].iloc[0]].sort_values("rank")
-    if own.empty:
-        return f"{say('terminal.no_course', language)} {_why_none(current, known['territory'].iloc[0], language)}".strip()
-    head = say("terminal.match_head", language, courses=len(own))
-    return "\n".join([head, *_courses(own, home, current, language)])
-
-
-def _person(home: Home, current: Current, person: str) -> pd.DataFrame:
-    """Find a person among those the current run served. One row; the identifier is never said again."""
-    key = load_key()
-    if home.key_mark.exists():
-        hold_key(key, home.key_mark)
-    people = latest_people(JOBSEEKERS.known_at(read_table(home.lake, JOBSEEKERS), current.as_of))
-    own = people[people["person"] == pseudonym(key, person)]
-    if own.empty:
-        raise InputError(
-            f"There is no such person among the {figures.many(len(people), 'jobseeker')} of this run. "
-            "Write the identifier as in the column id_personne of the jobseekers' file, like P0000042."
-        )
-    return own
-
-
-def _why_none(current: Current, territory: str | float, language: str) -> str:
-    """Say why nothing is proposed, as far as it is published: by bassin, never by person."""
-    if not isinstance(territory, str):
-        return say("terminal.nowhere", language)
-    unmet = read_current(current.engine, "unmet")
-    misses = unmet[unmet["territory"] == territory].groupby("nearest_miss")["people"].sum()
-    if misses.empty:
-        return ""
-    reason = say(str(misses.sort_index().astype("float64").idxmax()), language)
-    return say("terminal.obstacle", language, territory=titles_of("territory").get(territory, territory), reason=reason)
-
-
-def _courses(own: pd.DataFrame, home: Home, current: Current, language: str) -> list[str]:
-    """Write each course on a line. One text per course proposed."""
-    catalogue = CATALOGUE.known_at(read_table(home.lake, CATALOGUE), current.as_of)
-    sessions = catalogue.sort_values("known_from", kind="stable").drop_duplicates("session", keep="last").set_index("session")
-    towns = own_or_shipped(read_table(home.lake, TERRITORIES)).set_index("commune")["name"]
-    named = own.assign(
-        title=own["session"].map(sessions["title"]).fillna(""),
-        town=own["session"].map(sessions["commune"]).map(towns).fillna(""),
-    )
-    return [_course({str(name): value for name, value in row.items()}, language) for row in named.to_dict("records")]
-
-
-def _course(course: dict[str, object], language: str) -> str:
-    """Write one course: title, town, dates, distance, reasons, session."""
-    km, title = course["distance_km"], str(course["title"])
-    parts = [
-        f"{title[:1].upper()}{title[1:]}",
-        str(course["town"]),
-        _dates(course["starts"], course["ends"], language),
-        say("terminal.distance", language, km=km) if isinstance(km, float) and not pd.isna(km) else "",
-        tell(str(course["reasons"]), language),
-        say("terminal.session", language, session=course["session"]),
-    ]
-    return f"{course['rank']:>2}. " + " · ".join(part for part in parts if part)
-
-
-def _dates(starts: object, ends: object, language: str) -> str:
-    """Write the first and the last day as the language does; one that is unknown is left out."""
-    days = [pd.Timestamp(day).strftime(_DAY[language]) if isinstance(day, str) else "" for day in (starts, ends)]
-    if not days[0]:
-        return ""
-    return (
-        say("terminal.from_to", language, starts=days[0], ends=days[1])
-        if days[1]
-        else say("terminal.from", language, starts=days[0])
-    )

@@ -34,13 +34,14 @@ _MONTH = {"fr": "%m/%Y", "en": "%Y-%m"}
 def write_report(path: Path, run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> Path:
     """Write the page of a published run. Returns the file written."""
     shown = {name: conform(name, tables[name]) if name in tables else empty(name) for name in _SHOWN}
-    page = _environment(language).get_template("report.html.j2")
+    page = page_environment(language).get_template("report.html.j2")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page.render(_figures(run, shown, language)), encoding="utf-8")
     return path
 
 
-def _environment(language: str) -> Environment:
+def page_environment(language: str) -> Environment:
+    """Give what pages are made with: their templates, and how words and figures are written."""
     pages = Environment(
         loader=PackageLoader("needs", "show"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -14,7 +14,7 @@ from needs.run.lock import alone
 from needs.run.nightly import database_url, run_nightly, show
 from needs.run.progress import ticking
 from needs.show.checked import tell_check as tell_check
-from needs.show.proposals import tell_match as tell_match
+from needs.show.match import tell_match as tell_match
 from needs.show.proposals import tell_plan as tell_plan
 from needs.show.published import absent_file
 from needs.show.whatif import tell_what_if as tell_what_if

@@ -10,11 +10,12 @@ the last complete run through the views ``current_<table>``. The same statements
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, func, insert, inspect, make_url, select
@@ -22,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from features.vocabulary import InputError
-from needs.store.schema import CURRENT_RUN, EDITION, METADATA, RUNS, SCHEMA_VERSION, TABLES, conform
+from needs.store.schema import CURRENT_RUN, EDITION, METADATA, RUNS, SCHEMA_VERSION, TABLES, conform, key_of
 
 COMPLETE = "complete"
 NOTHING = "Nothing has been published yet: run 'needs nightly'."
@@ -260,6 +261,19 @@ def read_run(engine: Engine, table: str, run_id: str) -> pd.DataFrame:
         if run_id not in (runs := _run_ids(connection)):
             raise InputError(f"No run is called '{run_id}'. {_listing(runs)}")
         return _read(connection, table, run_id)
+
+
+def read_few(engine: Engine, table: str, columns: Sequence[str], **held: Sequence[str | int]) -> list[tuple[Any, ...]]:
+    """Read some columns of the rows of the current run whose other columns hold one of the values given.
+
+    A tuple per row, its cells as they are stored, missing ones None; sorted by key. Cheap where the first keys are given.
+    """
+    own = TABLES[table].c
+    asked = [own[name].in_(list(values)) for name, values in held.items()]
+    run = select(CURRENT_RUN.c.run_id).scalar_subquery()
+    query = select(*(own[name] for name in columns)).where(own.run_id == run, *asked)
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(query.order_by(*(own[name] for name in key_of(table))))]
 
 
 def _read(connection: Connection, table: str, run_id: str | None) -> pd.DataFrame:
