@@ -16,14 +16,14 @@ from models.pairs import Kept
 NONE = -1
 
 
-def fill_lists(kept: Kept, granted: Long, prices: Doubles, room: Doubles, uptakes: Doubles) -> NDArray[np.int64]:
+def fill_lists(kept: Kept, granted: Long, prices: Doubles, room: Doubles, uptakes: Doubles) -> NDArray[np.int16]:
     """Choose the courses of each person, as columns of ``kept``: people × ranks, −1 where a list ends.
 
     In each round everybody takes one more: of the courses not yet in the list whose session can bear it, that of highest
     score less the price of its seat. Those come first to whom it leaves most: who are next to be granted a seat.
     """
     order = np.argsort(-_best_nets(kept, prices), kind="stable")
-    lists = np.full((len(granted), len(uptakes)), NONE, dtype=np.int64)
+    lists = np.full((len(granted), len(uptakes)), NONE, dtype=np.int16)
     _fill(kept, prices, granted, room.copy(), uptakes, order, lists)
     return lists
 
@@ -42,12 +42,12 @@ def _best_nets(kept: Kept, prices: Doubles) -> Doubles:
 @compiled
 def _net(kept: Kept, prices: Doubles, who: int, choice: int) -> float:
     """Give the score of a course less the price of its seat."""
-    return kept.likelihood[who, choice] * kept.worth[who, choice] - prices[kept.session[who, choice]]
+    return float(kept.likelihood[who, choice] * kept.worth[who, choice] - prices[kept.session[who, choice]])
 
 
 @compiled
 def _fill(
-    kept: Kept, prices: Doubles, granted: Long, room: Doubles, uptakes: Doubles, order: Long, lists: NDArray[np.int64]
+    kept: Kept, prices: Doubles, granted: Long, room: Doubles, uptakes: Doubles, order: Long, lists: NDArray[np.int16]
 ) -> None:
     """Fill lists, round after round; a round later a session may have no room that it had before, never the reverse."""
     count = np.zeros(len(granted), dtype=np.int64)

@@ -113,6 +113,12 @@ class Market:
         return self.courses["seats"].to_numpy(dtype=np.int64)
 
     @cached_property
+    def numbered(self) -> pd.Index:
+        """The sessions listed, in the order of their numbers."""
+        listed: pd.Index = pd.Index(self.listed["session"])
+        return listed
+
+    @cached_property
     def vectors(self) -> NDArray[np.float64]:
         """Where the places stand on a sphere."""
         return unit_vectors(self.places)
@@ -243,8 +249,7 @@ def _sessions(courses: pd.DataFrame, places: pd.DataFrame) -> Sessions:
     number = courses["place_number"].to_numpy()
     ends = np.searchsorted(number, np.arange(len(places) + 1)).astype(np.int64)
     quick, gain = courses["quick"].to_numpy(dtype=np.float32), courses["gain"].to_numpy(dtype=np.float32)
-    best, quickest = np.zeros(len(places), dtype=np.float32), np.zeros(len(places), dtype=np.float32)
-    np.maximum.at(best, number, quick * np.maximum(gain, 0))
+    quickest = np.zeros(len(places), dtype=np.float32)
     np.maximum.at(quickest, number, quick)
     whole = ("number", "first", "until", "ends", "kind", "field", "aim")
     return Sessions(
@@ -255,7 +260,6 @@ def _sessions(courses: pd.DataFrame, places: pd.DataFrame) -> Sessions:
         gain=gain,
         quick=quick,
         asks=courses["asks"].to_numpy(dtype=bool),
-        best=best,
         quickest=quickest,
     )
 
@@ -278,7 +282,7 @@ def _aims_of_skills(aims: list[tuple[str, ...]], skills: pd.DataFrame, numbered:
     ).astype({"occupation": "str", "aim": "int64"})
     both = skills[["occupation", "skill"]].merge(pairs, on="occupation", how="inner", validate="many_to_many")
     links = both[["skill", "aim"]].drop_duplicates().sort_values(["skill", "aim"])
-    at = numbered.get_indexer(links["skill"])
+    at = numbered.get_indexer(pd.Index(links["skill"]))
     return np.searchsorted(at, np.arange(len(numbered) + 1)).astype(np.int64), links["aim"].to_numpy(dtype=np.int32)
 
 
@@ -286,7 +290,7 @@ def _need_table(needs: pd.DataFrame, sectors: pd.Index) -> tuple[pd.Index, Reals
     """Lay out how much courses of each sector are needed where people live: territories, then nowhere, × sectors."""
     zones = _index(needs["territory"])
     table = np.ones((len(zones) + 1, len(sectors)), dtype=np.float32)
-    row, column = zones.get_indexer(needs["territory"]), sectors.get_indexer(needs["sector"])
+    row, column = zones.get_indexer(pd.Index(needs["territory"])), sectors.get_indexer(pd.Index(needs["sector"]))
     table[row[column >= 0], column[column >= 0]] = needs["need"].to_numpy(dtype=np.float32)[column >= 0]
     return zones, table
 
@@ -313,13 +317,13 @@ def describe(people: pd.DataFrame, market: Market) -> Seekers:
     """Lay out people, whose homes are not numbered: −1."""
     today = market.today
     skills = _lists(people["skills"], market.codes.skills)
-    closed, ready = (_lists(people[name], pd.Index(market.listed["session"])) for name in ("closed", "ready"))
+    closed, ready = (_lists(people[name], market.numbered) for name in ("closed", "ready"))
     occupations = {name: _numbers(market.codes.occupations, people[name]) for name in ("wanted", "wanted_2", "last_occupation")}
     moves = people.reindex(columns=[f"move_{kind}" for kind in market.codes.kinds], fill_value=0.0).fillna(0.0)
     return Seekers(
         home=np.full(len(people), -1, dtype=np.int32),
         reach=_reach(people, market.entry),
-        afoot=(~people["licence"].astype("boolean").fillna(True)).to_numpy(dtype=np.int32),
+        afoot=np.asarray(~people["licence"].astype("boolean").fillna(True), dtype=np.int32),
         ready_day=np.maximum(np.where(people["available"].isna(), today, _days(people["available"])), today).astype(np.int32),
         level=people["level"].astype("float64").fillna(_UNKNOWN_LEVEL).to_numpy(dtype=np.float32),
         publics=np.asarray(people[list(PUBLICS)].to_numpy(dtype=np.int64) @ BITS, dtype=np.int64),

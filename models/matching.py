@@ -4,34 +4,34 @@ Three steps, over the same rules and the same scores:
 
 1. the best courses of everybody are found, whoever else wants them (:mod:`models.pairs`);
 2. seats are granted to those to whom they are worth most in all, by an auction that ends in a price for each seat
-   (:mod:`models.auction`); courses that look better at these prices are found, and the auction held again;
+   (:mod:`models.auction`); it stops to find others, at its prices, for those who have none left of the courses found for them;
 3. lists are filled: the seat granted first, then the best of the rest, their price paid, while sessions can bear it
    (:mod:`models.fill`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from features.params import Section, param
-from models.auction import Doubles, Granted, certify, grant_seats
+from models.auction import Doubles, Granted, Long, Sale, certify, close, hold, open_sale
 from models.compiled import compiled
 from models.fill import fill_lists
+from models.halo import Halo, around, back
 from models.likelihood import LikelihoodParams
 from models.market import EntryParams, Market, lay_out
-from models.pairs import Kept, Roads, Seekers, empty, scan
+from models.pairs import Kept, Reals, Roads, Seekers, empty, scan
 from models.sight import look
 
-Part, Made = TypeVar("Part"), TypeVar("Made")
-Spread = Callable[[Callable[[Part], Made], Sequence[Part]], list[Made]]
-"""What runs a task on every part, and gives what it made of them in their order."""
+Part = TypeVar("Part")
+Made = TypeVar("Made")
 
 
 class MatchingParams(Section):
@@ -42,7 +42,11 @@ class MatchingParams(Section):
         32, "courses looked at for each person, those found at prices besides", unit="courses", ge=10, le=500
     )
     rounds: int = param(
-        2, "auctions held, each after courses that look better at the prices of the last were found", ge=1, le=10
+        30,
+        "times at most that the auction stops to find courses for who has none left; it ends when nobody has",
+        unit="times",
+        ge=1,
+        le=1000,
     )
     uptake: float = param(
         0.5, "probability that a proposal is taken up when those before it were not", unit="share", ge=0.05, le=0.95
@@ -84,13 +88,14 @@ class Matched:
     people: pd.DataFrame
     kept: Kept
     granted: Granted
-    lists: NDArray[np.int64]
+    lists: NDArray[np.int16]
     room: Doubles
     gap: float
 
     def part(self, start: int, end: int) -> Matched:
         """Keep some of the people, and what is theirs; prices and room stay those of all."""
-        kept = Kept(*(column[start:end] for column in self.kept))
+        of = self.kept
+        kept = Kept(of.session[start:end], of.likelihood[start:end], of.worth[start:end])
         granted = self.granted._replace(column=self.granted.column[start:end])
         return replace(
             self,
@@ -101,9 +106,26 @@ class Matched:
         )
 
 
-def run_all(task: Callable[[Part], Made], parts: Sequence[Part]) -> list[Made]:
+class Errand(NamedTuple):
+    """All that is needed to find so many courses for the people of a part: what a task carries, wherever it runs."""
+
+    people: Seekers
+    halo: Halo
+    prices: Reals
+    most: int
+
+
+Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""What runs a task on every part, and gives what it made of them in their order."""
+
+
+Search = Callable[[Doubles, int, "Long | None"], Iterable[tuple[int, Kept]]]
+"""What finds so many courses at some prices, for everybody or for some, part by part: where its people begin, and theirs."""
+
+
+def run_all(task: Callable[[Part], Made], parts: Iterable[Part]) -> Iterator[Made]:
     """Run a task on each part, one after the other."""
-    return [task(part) for part in parts]
+    return map(task, parts)
 
 
 def match_people(parts: Sequence[pd.DataFrame], market: Market, params: MatchingParams, spread: Spread = run_all) -> Matched:
@@ -112,22 +134,56 @@ def match_people(parts: Sequence[pd.DataFrame], market: Market, params: Matching
     Seats are shared over all of them: where parts end changes nothing.
     """
     laid = [Laid(*lay_out(part, market)) for part in parts]
-    search = partial(_search, market=market, spread=spread, laid=laid)
-    seats = np.floor(market.seats * params.overbooking).astype(np.int64)
-    kept = search(np.zeros(len(seats)), params.candidates)
-    step = params.precision * mean_choice(kept)
-    granted = grant_seats(kept, seats, step)
-    for _ in range(params.rounds - 1):
-        kept = widen(kept, search(granted.prices, params.recommendations))
-        granted = grant_seats(kept, seats, step)
-    best = search(granted.prices, 1)
-    _, bound = certify(best, seats, granted.prices, np.full(len(best.session), -1, dtype=np.int64))
-    uptakes = uptakes_of(params)
-    lists = fill_lists(kept, granted.column, granted.prices, market.seats * params.overbooking, uptakes)
-    room = market.seats * params.overbooking - loads_of(kept, lists, uptakes, len(seats))
-    gap = max(granted.gap, 0.0 if bound <= 0 else 1.0 - granted.worth / bound)
     people = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return match_laid(people, laid, market, params, spread)
+
+
+def match_laid(
+    people: pd.DataFrame, laid: Sequence[Laid], market: Market, params: MatchingParams, spread: Spread = run_all
+) -> Matched:
+    """Propose courses to people who are laid out; ``people`` is who they are, one row per person, for who wants to know it."""
+    search = partial(_search, market=market, spread=spread, laid=laid)
+    seats, count = np.floor(market.seats * params.overbooking).astype(np.int64), sum(len(part.people.home) for part in laid)
+    kept, sale = share_seats(search, count, seats, params)
+    granted = close(sale, kept, seats)
+    best = empty(count, 1)
+    for start, found in search(granted.prices, 1, None):
+        write(best, found, start)
+    _, bound = certify(best, seats, granted.prices, np.full(count, -1, dtype=np.int64))
+    uptakes, bears = uptakes_of(params), np.asarray(market.seats * params.overbooking, dtype=np.float64)
+    lists = fill_lists(kept, granted.column, granted.prices, bears, uptakes)
+    room = bears - loads_of(kept, lists, uptakes, len(seats))
+    gap = max(granted.gap, 0.0 if bound <= 0 else 1.0 - granted.worth / bound)
     return Matched(people, kept, granted, lists, room, gap)
+
+
+def share_seats(search: Search, people: int, seats: Long, params: MatchingParams) -> tuple[Kept, Sale]:
+    """Hold an auction over all courses, known or not: whoever has none left that are known is found others, at its prices."""
+    kept, sale = empty(people, 2 * params.candidates), open_sale(people, seats)
+    for start, found in search(sale.prices, params.candidates, None):
+        write(kept, found, start)
+        sale.floors[start : start + len(found.session)] = floors_of(found, sale.prices)
+    step, who = params.precision * mean_choice(kept), np.arange(people)
+    for _ in range(params.rounds):
+        who = hold(sale, kept, who, step)
+        if not len(who):
+            break
+        for start, found in search(sale.prices, params.candidates, who):
+            own = who[(who >= start) & (who < start + len(found.session))]
+            sale.floors[own] = floors_of(found, sale.prices)[own - start]
+            renew(kept, found, own, start)
+    return kept, sale
+
+
+@compiled
+def floors_of(found: Kept, prices: Doubles) -> Doubles:
+    """Say what courses that were not found leave each person at most: what the last one found does, nothing where all were."""
+    floors, last = np.zeros(len(found.session)), found.session.shape[1] - 1
+    for who in range(len(floors)):
+        if found.session[who, last] >= 0:
+            net = found.likelihood[who, last] * found.worth[who, last] - prices[found.session[who, last]]
+            floors[who] = max(0.0, net)
+    return floors
 
 
 def mean_choice(kept: Kept) -> float:
@@ -138,67 +194,93 @@ def mean_choice(kept: Kept) -> float:
 
 def uptakes_of(params: MatchingParams) -> Doubles:
     """Say how likely the proposal of each rank is taken up."""
-    return params.uptake * (1 - params.uptake) ** np.arange(params.recommendations)
+    return np.asarray(params.uptake * (1 - params.uptake) ** np.arange(params.recommendations), dtype=np.float64)
 
 
 def find_courses(laid: Laid, market: Market, prices: Doubles, count: int) -> Kept:
     """Find the courses of highest net of the people of a part: no other part's are needed."""
-    kept = empty(len(laid.people.home), count)
-    if len(market.courses):
-        scan(laid.people, market.sessions, laid.roads, market.tastes, prices.astype(np.float32), kept)
-    return kept
+    return run_errand(errand_of(laid, market, prices, count))
 
 
-def _search(prices: Doubles, count: int, *, market: Market, spread: Spread, laid: Sequence[Laid]) -> Kept:
-    """Find courses part by part, and set the parts one below the other."""
-    task = partial(find_courses, market=market, prices=prices, count=count)
-    found = spread(task, laid)
-    return Kept(*(np.concatenate(columns) for columns in zip(*found, strict=True))) if found else empty(0, count)
+def errand_of(laid: Laid, market: Market, prices: Doubles, count: int) -> Errand:
+    """Put together what a part needs: of the market, its halo alone."""
+    halo = around(laid.roads, market.sessions, market.tastes)
+    return Errand(laid.people, halo, prices.astype(np.float32)[halo.position], count)
 
 
-def widen(kept: Kept, found: Kept) -> Kept:
-    """Set beside the courses kept those found that are not among them."""
-    wide = empty(len(kept.session), kept.session.shape[1] + found.session.shape[1])
-    _join(kept, found, wide)
-    return wide
+def run_errand(errand: Errand) -> Kept:
+    """Find courses within a halo; they are told as they stand among all."""
+    kept = empty(len(errand.people.home), errand.most)
+    if len(errand.halo.position):
+        scan(errand.people, errand.halo.sessions, errand.halo.roads, errand.halo.tastes, errand.prices, kept)
+    return back(kept, errand.halo)
+
+
+def _search(
+    prices: Doubles, count: int, who: Long | None, *, market: Market, spread: Spread, laid: Sequence[Laid]
+) -> Iterator[tuple[int, Kept]]:
+    """Find courses part by part, for everybody or for some. Gives where the people of a part begin, and what was found."""
+    sizes = [len(part.people.home) for part in laid]
+    wanted = np.ones(sum(sizes), dtype=bool)
+    if who is not None:
+        wanted[:] = False
+        wanted[who] = True
+    starts = np.cumsum([0, *sizes]).tolist()
+    asked = [
+        (start, part) for start, size, part in zip(starts, sizes, laid, strict=False) if wanted[start : start + size].any()
+    ]
+    errands = (errand_of(_only(part, wanted[start:]), market, prices, count) for start, part in asked)
+    return zip((start for start, _ in asked), spread(run_errand, errands), strict=True)
+
+
+def _only(laid: Laid, wanted: NDArray[np.bool_]) -> Laid:
+    """Leave out people who are not asked for: who has no known home is not searched for."""
+    home = np.where(wanted[: len(laid.people.home)], laid.people.home, -1).astype(np.int32)
+    return laid._replace(people=laid.people._replace(home=home))
+
+
+def write(kept: Kept, found: Kept, start: int) -> None:
+    """Write the courses found for people in their rows, from the first column on."""
+    for whole, own in zip(kept, found, strict=True):
+        whole[start : start + len(own), : own.shape[1]] = own
 
 
 @compiled
-def _join(kept: Kept, found: Kept, wide: Kept) -> None:
-    """Copy the courses kept, then those found that are new."""
-    old = kept.session.shape[1]
-    for who in range(len(kept.session)):
+def renew(kept: Kept, found: Kept, some: Long, start: int) -> None:
+    """Put the courses found for some people in the second half of the columns, but those that stand in the first."""
+    old = found.session.shape[1]
+    for who in some:
         for choice in range(old):
-            wide.session[who, choice] = kept.session[who, choice]
-            wide.likelihood[who, choice] = kept.likelihood[who, choice]
-            wide.worth[who, choice] = kept.worth[who, choice]
-        for choice in range(found.session.shape[1]):
-            new = found.session[who, choice] >= 0
+            session = found.session[who - start, choice]
+            new = session >= 0
             for other in range(old):
-                new = new and kept.session[who, other] != found.session[who, choice]
-            if new:
-                wide.session[who, old + choice] = found.session[who, choice]
-                wide.likelihood[who, old + choice] = found.likelihood[who, choice]
-                wide.worth[who, old + choice] = found.worth[who, choice]
+                new = new and kept.session[who, other] != session
+            kept.session[who, old + choice] = session if new else -1
+            kept.likelihood[who, old + choice] = found.likelihood[who - start, choice]
+            kept.worth[who, old + choice] = found.worth[who - start, choice]
 
 
-def loads_of(kept: Kept, lists: NDArray[np.int64], uptakes: Doubles, sessions: int) -> Doubles:
+@compiled
+def loads_of(kept: Kept, lists: NDArray[np.int16], uptakes: Doubles, sessions: int) -> Doubles:
     """Add up the people expected in each session."""
-    who, rank = np.nonzero(lists >= 0)
-    column = lists[who, rank]
-    load = uptakes[rank] * kept.likelihood[who, column]
-    return np.asarray(np.bincount(kept.session[who, column], weights=load, minlength=sessions), dtype=np.float64)
+    loads = np.zeros(sessions)
+    for who in range(len(lists)):
+        for rank in range(lists.shape[1]):
+            column = lists[who, rank]
+            if column >= 0:
+                loads[kept.session[who, column]] += uptakes[rank] * kept.likelihood[who, column]
+    return loads
 
 
-def lists_of(kept: Kept) -> NDArray[np.int64]:
+def lists_of(kept: Kept) -> NDArray[np.int16]:
     """List the courses kept for people in their order, seats or not: columns of ``kept``, −1 where there are none."""
-    return np.where(kept.session >= 0, np.arange(kept.session.shape[1]), -1)
+    return np.where(kept.session >= 0, np.arange(kept.session.shape[1]), -1).astype(np.int16)
 
 
 # What is told -----------------------------------------------------------------------------------------------------------
 
 
-def tell_lists(people: pd.DataFrame, kept: Kept, lists: NDArray[np.int64], market: Market, prices: Doubles) -> pd.DataFrame:
+def tell_lists(people: pd.DataFrame, kept: Kept, lists: NDArray[np.int16], market: Market, prices: Doubles) -> pd.DataFrame:
     """Write lists of courses, and what makes them. One row per person, rank: as :func:`models.sight.look` tells.
 
     ``who`` is the place of the person in ``people``, ``course`` that of the session in the market.

@@ -7,6 +7,7 @@ course worth most to the person; what would make it possible is counted in what 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,26 +21,30 @@ SEATS, NOTHING = "seats", "no_session"
 _ANY_LEVEL = 99.0
 
 
-def _today(people: Seekers, market: Market) -> Seekers:
-    return people._replace(ready_day=np.full_like(people.ready_day, market.today))
+Lift = Callable[[Seekers, Market], tuple[Seekers, Market]]
 
 
-def _farther(people: Seekers, market: Market) -> Seekers:
-    return people._replace(reach=np.maximum(people.reach, np.float32(market.entry.farthest_km)))
+def _today(people: Seekers, market: Market) -> tuple[Seekers, Market]:
+    return people._replace(ready_day=np.full_like(people.ready_day, market.today)), market
 
 
-LIFTED: Mapping[str, Callable[[Seekers, Market], Seekers]] = {
+def _farther(people: Seekers, market: Market) -> tuple[Seekers, Market]:
+    return people._replace(reach=np.maximum(people.reach, np.float32(market.entry.farthest_km))), market
+
+
+def _prepared(people: Seekers, market: Market) -> tuple[Seekers, Market]:
+    return people, replace(market, sessions=market.sessions._replace(asks=np.zeros_like(market.sessions.asks)))
+
+
+LIFTED: Mapping[str, Lift] = {
     "distance": _farther,
-    "level": lambda people, _: people._replace(level=np.full_like(people.level, _ANY_LEVEL)),
+    "level": lambda people, market: (people._replace(level=np.full_like(people.level, _ANY_LEVEL)), market),
     "date": _today,
-    "public": lambda people, _: people._replace(publics=np.full_like(people.publics, EVERYBODY)),
-    "prerequisite": lambda people, market: people._replace(
-        ready_ends=np.arange(len(people.home) + 1) * len(market.listed),
-        ready=np.tile(market.listed["number"].to_numpy(dtype=np.int32), len(people.home)),
-    ),
-    "held": lambda people, _: people._replace(closed_ends=np.zeros_like(people.closed_ends)),
+    "public": lambda people, market: (people._replace(publics=np.full_like(people.publics, EVERYBODY)), market),
+    "prerequisite": _prepared,
+    "held": lambda people, market: (people._replace(closed_ends=np.zeros_like(people.closed_ends)), market),
 }
-"""What a person is taken to be when one rule is lifted."""
+"""What people and courses are taken to be when one rule is lifted."""
 
 
 def nearest_misses(people: pd.DataFrame, market: Market) -> pd.DataFrame:
@@ -52,17 +57,20 @@ def nearest_misses(people: pd.DataFrame, market: Market) -> pd.DataFrame:
     free, best = np.zeros(len(market.courses)), np.zeros(len(people))
     miss, where = np.full(len(people), NOTHING, dtype=object), np.full(len(people), -1)
     for rule, lift in LIFTED.items():
-        found = find_courses(laid._replace(people=lift(laid.people, market)), market, free, 1)
+        people_then, market_then = lift(laid.people, market)
+        found = find_courses(laid._replace(people=people_then), market_then, free, 1)
         score = (found.likelihood * found.worth)[:, 0]
         better = (found.session[:, 0] >= 0) & (score > best)
         miss[better], where[better], best[better] = rule, found.session[better, 0], score[better]
     open_now = find_courses(laid, market, free, 1).session[:, 0]
     miss[open_now >= 0], where[open_now >= 0] = SEATS, open_now[open_now >= 0]
-    told = people.assign(nearest_miss=pd.array(miss, dtype="str"), session=pd.NA, shortfall=np.nan).astype({"session": "str"})
+    names = np.append(market.courses["session"].to_numpy(dtype=object), None)[where]
+    told = people.assign(
+        nearest_miss=pd.array(miss, dtype="str"), session=pd.array(names, dtype="str"), shortfall=np.full(len(people), np.nan)
+    )
     seen = np.flatnonzero(where >= 0)
     if len(seen):
         courses = market.courses.iloc[where[seen]].reset_index(drop=True)
-        told["session"] = told["session"].mask(where >= 0, pd.Series(courses["session"].to_numpy(), index=told.index[seen]))
         told.loc[told.index[seen], "shortfall"] = _shortfalls(people, laid, seen.astype(np.int64), courses, market, miss[seen])
     return told
 

@@ -60,8 +60,8 @@ class Sessions(NamedTuple):
 
     ``first`` is the day it starts, ``until`` the last on which somebody can enter, ``ends`` its end; ``asked`` the level that
     binds, 0 without; ``admits`` a bit per public; ``kind``, ``field`` and ``aim`` number its type, its sector and what it leads
-    to; ``gain`` is what it adds for anybody; ``quick`` what everybody faces in going through with it; ``best`` the most that
-    ``quick × gain`` reaches in each place, ``quickest`` the most of ``quick``.
+    to; ``gain`` is what it adds for anybody; ``quick`` what everybody faces in going through with it; ``quickest`` the most of
+    it in each place.
     """
 
     ends_at: Long
@@ -77,7 +77,6 @@ class Sessions(NamedTuple):
     gain: Reals
     quick: Reals
     asks: Flags
-    best: Reals
     quickest: Reals
 
 
@@ -123,26 +122,26 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
     """Keep for each person the courses of highest net, while it is more than nothing; of equal ones the first by position."""
     fits = np.zeros(tastes.wanted.shape[1], dtype=np.float32)
     net = np.zeros(kept.session.shape[1], dtype=np.float32)
-    most, slack = tastes.need.max(), np.float32(1.0001)  # a bound is a little more than what it bounds, rounding included
+    effect, best = np.zeros(len(courses.gain), dtype=np.float32), np.zeros(len(courses.quickest), dtype=np.float32)
+    least, slack, zone = np.float32(tastes.least_gain), np.float32(1.0001), np.int32(-1)  # a bound has some room for rounding
     for who in range(len(people.home)):
         home, count, floor = people.home[who], 0, np.float32(0.0)
         if home < 0:
             continue
+        if zone != people.zone[who]:
+            zone = people.zone[who]
+            _fill_effects(zone, courses, tastes, effect, best)
         fill_fits(who, people, tastes, fits)
-        weight = people.weight[who]
-        eager = max(people.moves[who].max(), np.float32(tastes.least_gain))
+        weight, eager = people.weight[who], max(people.moves[who].max(), least)
         for at in range(roads.ends_at[home], roads.ends_at[home + 1]):
             if roads.km[at] > people.reach[who]:
                 break
             place, near = roads.place[at], roads.near[people.afoot[who], at]
-            if near * weight * slack * (courses.best[place] * most + courses.quickest[place] * eager) < floor:
+            if near * weight * slack * (best[place] + courses.quickest[place] * eager) < floor:
                 continue
             for session in range(courses.ends_at[place], courses.ends_at[place + 1]):
-                worth = weight * gain_of(who, session, people, courses, tastes)
-                likely = near * courses.quick[session]
-                if likely * worth * slack - prices[session] < floor:
-                    continue
-                likely *= fits[courses.aim[session]]
+                worth = weight * max(effect[session] + people.moves[who, courses.kind[session]], least)
+                likely = near * courses.quick[session] * fits[courses.aim[session]]
                 if likely * worth * slack - prices[session] < floor or not _may_enter(who, session, people, courses):
                     continue
                 likely *= _patience(who, session, people, courses, tastes)
@@ -150,6 +149,16 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
                 if value > floor or (value == floor and count == len(net) and session < kept.session[who, count - 1]):
                     count = _keep(who, kept, net, count, value, session, likely, worth)
                     floor = net[count - 1] if count == len(net) else np.float32(0.0)
+
+
+@compiled
+def _fill_effects(zone: int, courses: Sessions, tastes: Tastes, effect: Reals, best: Reals) -> None:
+    """Say what each course adds for who lives in a zone, and the most that this times its quickness reaches in each place."""
+    for place in range(len(best)):
+        best[place] = np.float32(0.0)
+        for session in range(courses.ends_at[place], courses.ends_at[place + 1]):
+            effect[session] = courses.gain[session] * tastes.need[zone, courses.field[session]]
+            best[place] = max(best[place], courses.quick[session] * effect[session])
 
 
 @compiled
@@ -164,14 +173,6 @@ def fill_fits(who: int, people: Seekers, tastes: Tastes, fits: Reals) -> None:
         for link in range(tastes.skill_ends[skill], tastes.skill_ends[skill + 1]):
             aim = tastes.skill_aims[link]
             fits[aim] += (np.float32(1.0) - fits[aim]) * tastes.skill_share[link]
-
-
-@compiled
-def gain_of(who: int, session: int, people: Seekers, courses: Sessions, tastes: Tastes) -> np.float32:
-    """Say what a course adds for a person; never less than the least that is told apart."""
-    need = tastes.need[people.zone[who], courses.field[session]]
-    gain = courses.gain[session] * need + people.moves[who, courses.kind[session]]
-    return max(gain, np.float32(tastes.least_gain))
 
 
 @compiled
@@ -196,9 +197,9 @@ def _may_enter(who: int, session: int, people: Seekers, courses: Sessions) -> bo
 def _patience(who: int, session: int, people: Seekers, courses: Sessions, tastes: Tastes) -> np.float32:
     """Say what waiting for a course, and following it when the allowance is over, leave of the likelihood."""
     entry = max(courses.first[session], people.ready_day[who])
-    waits = tastes.waits[min(entry - people.ready_day[who], len(tastes.waits) - 1)]
+    waits = np.float32(tastes.waits[min(entry - people.ready_day[who], len(tastes.waits) - 1)])
     over = courses.ends[session] - max(people.paid_until[who], entry)
-    if over <= 0 or courses.ends[session] <= entry:
+    if over <= 0 or courses.ends[session] <= entry or courses.ends[session] >= FAR:
         return waits
     return waits * (np.float32(1.0) - np.float32(tastes.unpaid) * np.float32(over) / np.float32(courses.ends[session] - entry))
 

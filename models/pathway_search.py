@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import compiled
-from models.pairs import FAR, Flags, Long, Reals, Roads, Seekers, Sessions, Tastes, Whole, fill_fits, gain_of
+from models.pairs import FAR, Flags, Long, Reals, Roads, Seekers, Sessions, Tastes, Whole, fill_fits
 
 NONE = -1
 Doubles = NDArray[np.float64]
@@ -280,3 +280,11 @@ def _listed(wanted: int, listed: Whole, begin: int, end: int) -> bool:
         if listed[at] == wanted:
             return True
     return False
+
+
+@compiled
+def gain_of(who: int, session: int, people: Seekers, courses: Sessions, tastes: Tastes) -> np.float32:
+    """Say what a course adds for a person; never less than the least that is told apart."""
+    need = tastes.need[people.zone[who], courses.field[session]]
+    gain = courses.gain[session] * need + people.moves[who, courses.kind[session]]
+    return max(gain, np.float32(tastes.least_gain))

@@ -82,7 +82,7 @@ def _trust(design: Numbers, beyond: Numbers) -> float:
         return 0.0
     slope = float(told @ beyond) / square
     error = float(np.std(beyond - slope * told)) / np.sqrt(square)
-    return min(max(slope - error, 0.0), 1.0)
+    return float(min(max(slope - error, 0.0), 1.0))
 
 
 def audit(moves: pd.DataFrame, people: pd.DataFrame, excluded: Sequence[str], smallest: float) -> pd.DataFrame:

@@ -99,7 +99,7 @@ def _parts(
         "paid": np.where(courses["funded"].to_numpy(dtype=bool), 1.0, likelihood.unfunded),
         "fit": _fits(seekers, who, courses["aim"].to_numpy(dtype=np.int64), market.tastes).astype("float64"),
         "wait": market.tastes.waits[np.clip(entry - seekers.ready_day[who], 0, LONGEST - 1)].astype("float64"),
-        "allowance": np.where(ends > entry, 1.0 - likelihood.unpaid * over, 1.0),
+        "allowance": np.where((ends > entry) & (ends < FAR), 1.0 - likelihood.unpaid * over, 1.0),
         "effect": courses["gain"].to_numpy(dtype="float64"),
         "need": market.tastes.need[seekers.zone[who], field].astype("float64"),
         "move": seekers.moves[who, courses["kind"].to_numpy()].astype("float64"),

@@ -92,7 +92,6 @@ def _seen(market: Market, order: str, past: Past) -> Sessions:
         gain=gain,
         quick=np.ones_like(gain),
         aim=market.sessions.field,
-        best=np.full(places, gain.max(initial=0.0), dtype=np.float32),
         quickest=np.ones(places, dtype=np.float32),
     )
 

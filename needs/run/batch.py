@@ -6,7 +6,7 @@ of the territories, so that nothing depends on how many workers there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -15,7 +15,8 @@ from joblib import Parallel, delayed
 
 from needs.run.progress import counted
 
-Part, Result = TypeVar("Part"), TypeVar("Result")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 
 def split(frame: pd.DataFrame, at_least: int = 1) -> list[pd.DataFrame]:
@@ -43,7 +44,10 @@ def for_each_territory(
     return list(counted(results, label, unit="task", total=len(parts)))
 
 
-def for_each_part(task: Callable[[Part], Result], parts: Sequence[Part], *, workers: int, label: str) -> list[Result]:
-    """Run a task of compiled code on each part; results in the order of the parts. Threads serve it, unless a cluster does."""
+def for_each_part(task: Callable[[Part], Result], parts: Iterable[Part], *, workers: int, label: str) -> Iterator[Result]:
+    """Run a task of compiled code on each part; results in the order of the parts. Threads serve it, unless a cluster does.
+
+    Parts are taken as workers come free, and results are passed on as they come: neither is ever there all at once.
+    """
     results = Parallel(n_jobs=workers, prefer="threads", return_as="generator")(delayed(task)(part) for part in parts)
-    return list(counted(results, label, unit="task", total=len(parts)))
+    return counted(results, label, unit="task", total=None)

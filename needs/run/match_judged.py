@@ -9,9 +9,9 @@ import pandas as pd
 
 from features.outcomes import publishable
 from features.vocabulary import REGION
-from models.market import Market
+from models.market import Market, lay_out
 from models.match_measures import ROW, Against, measure_matches
-from models.matching import Laid, lay_out, lists_of, tell_lists
+from models.matching import Laid, lists_of, tell_lists
 from models.simple_matches import ORDERS, Past, count_entries, mean_rates, search_simply, sectors_that_train
 from needs.params import Params
 

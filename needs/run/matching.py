@@ -56,7 +56,7 @@ class Proposed:
     people: pd.DataFrame
     known: Knowledge
     seats: pd.DataFrame
-    told: dict[str, int | str]
+    told: dict[str, int]
 
 
 def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: pd.DataFrame, inputs: Inputs) -> Proposed:
@@ -83,7 +83,10 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
         people,
         known,
         pd.DataFrame({"session": market.courses["session"], "price": matched.granted.prices, "room": matched.room}),
-        {"seats granted": int((matched.granted.column >= 0).sum()), "below the best at most": f"{matched.gap:.3%}"},
+        {
+            "seats granted": int((matched.granted.column >= 0).sum()),
+            "millionths below the best at most": int(np.ceil(matched.gap * 1e6)),
+        },
     )
 
 
@@ -91,7 +94,7 @@ def tell_all(matched: Matched, stairs: Stairs, params: Params, spread: Spread) -
     """Write what is proposed, why, and what may follow it. One row per person, rank; part by part, as long lists ask."""
     starts = range(0, len(matched.people), _AT_ONCE)
     parts = [matched.part(start, min(start + _AT_ONCE, len(matched.people))) for start in starts]
-    told = spread(partial(_tell_part, stairs=stairs, params=params), parts)
+    told = list(spread(partial(_tell_part, stairs=stairs, params=params), parts))
     return pd.concat(told, ignore_index=True) if told else pd.DataFrame({name: [] for name in _TOLD})
 
 

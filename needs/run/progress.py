@@ -47,7 +47,7 @@ def ticking(name: str) -> Iterator[None]:
         shown.join()
 
 
-def counted(items: Iterable[Item], name: str, *, unit: str, total: int) -> Iterator[Item]:
+def counted(items: Iterable[Item], name: str, *, unit: str, total: int | None) -> Iterator[Item]:
     """Pass items on, with a bar that counts them where there is a terminal; log lines pass above it."""
     with logging_redirect_tqdm():
         yield from tqdm(items, desc=name, unit=unit, total=total, delay=BAR_AFTER_SECONDS, disable=None, leave=False)
