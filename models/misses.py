@@ -64,7 +64,8 @@ def nearest_misses(people: pd.DataFrame, market: Market) -> pd.DataFrame:
         miss[better], where[better], best[better] = rule, found.session[better, 0], score[better]
     open_now = find_courses(laid, market, free, 1).session[:, 0]
     miss[open_now >= 0], where[open_now >= 0] = SEATS, open_now[open_now >= 0]
-    names = np.append(market.courses["session"].to_numpy(dtype=object), None)[where]
+    listed = market.courses["session"].tolist()
+    names = [listed[at] if at >= 0 else None for at in where.tolist()]
     told = people.assign(
         nearest_miss=pd.array(miss, dtype="str"), session=pd.array(names, dtype="str"), shortfall=np.full(len(people), np.nan)
     )
