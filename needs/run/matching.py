@@ -20,7 +20,7 @@ from models.course_groups import EVERY
 from models.effects import Effects
 from models.likelihood import show_rates
 from models.market import Knowledge, Market, open_market
-from models.matching import MatchingParams, match_people, tell_loads, tell_proposals
+from models.matching import MatchingParams, match_people, tell_granted, tell_loads, tell_proposals
 from models.misses import nearest_misses
 from models.personal import audit, learn_personal
 from models.ranking import GENERAL
@@ -43,7 +43,8 @@ _TRAITS = [
 class Proposed:
     """What is proposed: tables to publish, whom scores of persons move, and what is left on the desk for advisers.
 
-    ``people`` has one row per person, ``seats`` one per session open to somebody: price, room. ``told`` is for the log.
+    ``people`` has one row per person, ``seats`` one per session open to somebody: price, room; ``granted`` one per person
+    granted a seat: session. ``told`` is for the log.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -51,6 +52,7 @@ class Proposed:
     people: pd.DataFrame
     known: Knowledge
     seats: pd.DataFrame
+    granted: pd.DataFrame
     told: dict[str, int | str]
 
 
@@ -64,7 +66,7 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
     asking = people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()]
     spread = partial(for_each_part, workers=params.execution.workers, label="matching")
     matched = match_people(split(asking, _AT_ONCE) if len(asking) else [], market, params.matching, spread)
-    told = tell_proposals(matched, market).rename(columns={"gain": "expected_gain"})
+    told, granted = tell_proposals(matched, market).rename(columns={"gain": "expected_gain"}), tell_granted(matched, market)
     alone = asking[~asking["person"].isin(set(told["person"]))].reset_index(drop=True)
     tables = {
         "recommendations": told,
@@ -78,7 +80,8 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
         people,
         known,
         pd.DataFrame({"session": market.courses["session"], "price": matched.granted.prices, "room": matched.room}),
-        {"seats granted": int((matched.granted.column >= 0).sum()), "below the best at most": f"{matched.gap:.3%}"},
+        granted,
+        {"seats granted": len(granted), "below the best at most": f"{matched.gap:.3%}"},
     )
 
 
