@@ -28,15 +28,19 @@ def _farther(people: Seekers, market: Market) -> Seekers:
     return people._replace(reach=np.maximum(people.reach, np.float32(market.entry.farthest_km)))
 
 
+def _ready_for(people: Seekers, numbers: pd.Series[int]) -> Seekers:
+    """Let everybody hold what these sessions ask."""
+    count = len(people.home)
+    ends = np.arange(count + 1, dtype=np.int64) * len(numbers)
+    return people._replace(ready_ends=ends, ready=np.tile(numbers.to_numpy(dtype=np.int32), count))
+
+
 LIFTED: Mapping[str, Callable[[Seekers, Market], Seekers]] = {
     "distance": _farther,
     "level": lambda people, _: people._replace(level=np.full_like(people.level, _ANY_LEVEL)),
     "date": _today,
     "public": lambda people, _: people._replace(publics=np.full_like(people.publics, EVERYBODY)),
-    "prerequisite": lambda people, market: people._replace(
-        ready_ends=np.arange(len(people.home) + 1) * len(market.listed),
-        ready=np.tile(market.listed["number"].to_numpy(dtype=np.int32), len(people.home)),
-    ),
+    "prerequisite": lambda people, market: _ready_for(people, market.courses.loc[market.courses["asks"], "number"]),
     "held": lambda people, _: people._replace(closed_ends=np.zeros_like(people.closed_ends)),
 }
 """What a person is taken to be when one rule is lifted."""
