@@ -1,7 +1,8 @@
 """What recommendations are worth in worlds whose truth is known, beside simple orders that know of no seats.
 
-For each world, at the scale ``demo`` and its first frozen seed, features, effects and matches are those of a run. Ours and the
-orders of :mod:`models.simple_matches` are judged alike:
+For each world, at the scale ``demo`` and its first frozen seed, features, effects and matches are those of a run. Judged alike
+are ours; the lists that ours begins from, before seats are shared; the seats that ours grants, alone; and the orders of
+:mod:`models.simple_matches`:
 
 - lost NDCG@10 and recall@10: 1 − the measure against the true surplus of all that each of 2,000 people may enter; recall is
   the share of a person's ten truly best sessions that is found. Both forget seats, which cannot serve everybody: who keeps to
@@ -26,27 +27,29 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.build import Features, build_features
 from features.crosswalks import sector_links
 from figures import Figure
-from models.effects import estimate_effects
+from models.market import Market, lay_out, open_market
 from models.match_measures import measure_seats, ndcg_at, play_out, recall_at
+from models.matching import Laid, find_courses, lists_of, tell_lists
 from needs.home import Home
 from needs.params import load_params
 from needs.privacy import load_key, pseudonymise
+from needs.run.choice import choose
 from needs.run.door import Door
 from needs.run.ingest import ingest
 from needs.run.inputs import Inputs, gather
 from needs.run.match_judged import OURS, order_simply, what_orders_see
-from needs.run.pipeline import match
+from needs.run.matching import propose
 from needs.store.lake import read_tables
 from needs.twin import draw
 from needs.twin.region import AS_OF
-from needs.twin.surplus import KnownTruth, allowed_pairs, best_surplus, read_truth, true_surplus
+from needs.twin.surplus import KnownTruth, best_surplus, read_truth, true_surplus
 from needs.twin.worlds import frozen_seeds
 
 MATCHED = ("calm", "congestion", "creaming", "misleading_surveys")
 SCALE, PEOPLE, FIRST = "demo", 2_000, 10
+FREELY, GRANTED = "before seats are shared", "seats granted alone"
 SECRET = "a key for benchmarks only"
 _PAIR = ["person", "session"]
 
@@ -75,7 +78,7 @@ def measure(worlds: tuple[str, ...] = MATCHED) -> Iterator[Figure]:
             inputs = gather(read_tables(home.lake), AS_OF, params, Door({}, simulated=True))
             known = read_truth(home, world=world, scale=SCALE, seed=seed)
             stage = set_stage(home, replace(known, people=pseudonymise(known.people, load_key())), inputs)
-            yield from told(world, {rule: judge(rows, stage) for rule, rows in recommend(stage.known, inputs).items()})
+            yield from told(world, {rule: judge(rows, stage) for rule, rows in recommend(inputs).items()})
 
 
 def set_stage(home: Home, known: KnownTruth, inputs: Inputs) -> Stage:
@@ -93,24 +96,28 @@ def set_stage(home: Home, known: KnownTruth, inputs: Inputs) -> Stage:
     )
 
 
-def recommend(known: KnownTruth, inputs: Inputs) -> dict[str, pd.DataFrame]:
+def recommend(inputs: Inputs) -> dict[str, pd.DataFrame]:
     """Recommend as a run does, and by each simple order. One row per person, rank."""
-    params = inputs.params
-    features = build_features(inputs.tables, inputs.as_of, params.features, inputs.exercise)
-    limits, smallest = params.features.grades.limits(), params.features.privacy.smallest_cell
-    effects = estimate_effects(features.starts, params.effects, limits, smallest)
-    links = sector_links(features.crosswalks)
-    tables, _ = match(features, effects, links, inputs)
-    past = what_orders_see(features.outcomes, inputs.tables.trainings, links, params.effects.horizon_months)
-    simple = order_simply(_listed(known, features), features.people, features.courses, past, first=FIRST)
-    return {OURS: tables["recommendations"], **simple}
+    params, chosen = inputs.params, choose(inputs)
+    links = sector_links(chosen.features.crosswalks)
+    proposed = propose(chosen.features, chosen.effects, chosen.ranked, links, inputs)
+    market = open_market(proposed.known, inputs.as_of, params.matching.entry, params.matching.likelihood)
+    people = proposed.people
+    asking = people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()].reset_index(drop=True)
+    past = what_orders_see(chosen.features.outcomes, inputs.tables.trainings, links, params.effects.horizon_months)
+    return {
+        OURS: proposed.tables["recommendations"],
+        FREELY: choose_freely(asking, market),
+        GRANTED: proposed.granted.assign(rank=1),
+        **order_simply([asking], market, past, FIRST),
+    }
 
 
-def _listed(known: KnownTruth, features: Features) -> pd.DataFrame:
-    """List all that people may enter of what is in the lake. One row per person, session."""
-    pairs = allowed_pairs(known)
-    held = pairs["session"].isin(features.courses["session"]) & pairs["person"].isin(features.people["person"])
-    return pairs[held].reset_index(drop=True)
+def choose_freely(people: pd.DataFrame, market: Market) -> pd.DataFrame:
+    """Give people what scores highest, whoever else wants it. One row per person, rank."""
+    free = np.zeros(len(market.courses))
+    kept = find_courses(Laid(*lay_out(people, market)), market, free, FIRST)
+    return tell_lists(people, kept, lists_of(kept), market, free)
 
 
 def judge(recommendations: pd.DataFrame, stage: Stage) -> dict[str, float]:

@@ -53,7 +53,11 @@ class EntryParams(Section):
         le=1,
     )
     farthest_km: float = param(
-        150.0, "no course is looked for farther from a home, whatever its person accepts", unit="km", ge=1, le=1000
+        150.0,
+        "no course farther than this, nor than a person accepts, is told to be missed by the distance alone",
+        unit="km",
+        ge=1,
+        le=1000,
     )
     least_gain: float = param(
         0.002,
@@ -298,8 +302,8 @@ def _need_table(needs: pd.DataFrame, sectors: pd.Index) -> tuple[pd.Index, Reals
 # People -----------------------------------------------------------------------------------------------------------------
 
 
-def lay_out(people: pd.DataFrame, market: Market, reach: float | None = None) -> tuple[Seekers, Roads]:
-    """Lay out people, and the roads from their homes: as far as anyone of them goes, or so far.
+def lay_out(people: pd.DataFrame, market: Market, reach: float = 0.0) -> tuple[Seekers, Roads]:
+    """Lay out people, and the roads from their homes: as far as anyone of them goes, and so far at least.
 
     ``people`` hold ``move_<type>``, and ``closed`` and ``ready`` sessions.
     """
@@ -308,7 +312,7 @@ def lay_out(people: pd.DataFrame, market: Market, reach: float | None = None) ->
     home = np.full(len(people), -1, dtype=np.int32)
     found = pd.MultiIndex.from_frame(homes).get_indexer(pd.MultiIndex.from_frame(people[_PLACE]))
     home[known] = found[known].astype(np.int32)
-    farthest = float(_reach(people, market.entry).max(initial=0.0)) if reach is None else reach
+    farthest = float(_reach(people, market.entry).max(initial=reach))
     roads = market.roads(homes, farthest)
     return describe(people, market)._replace(home=home), roads
 

@@ -299,6 +299,14 @@ def tell_proposals(matched: Matched, market: Market) -> pd.DataFrame:
     return told.assign(seats_left=left[told["course"].to_numpy()])
 
 
+def tell_granted(matched: Matched, market: Market) -> pd.DataFrame:
+    """Say who is granted which seat. One row per person granted one: session."""
+    who = np.flatnonzero(matched.granted.column >= 0)
+    course = matched.kept.session[who, matched.granted.column[who]]
+    sessions = market.courses["session"].to_numpy()[course]
+    return pd.DataFrame({"person": matched.people.iloc[who]["person"].to_numpy(), "session": sessions})
+
+
 def tell_loads(matched: Matched, market: Market, params: MatchingParams) -> pd.DataFrame:
     """Say what is expected of each session open to somebody. One row per session: seats, expected_load, price."""
     load = market.seats * params.overbooking - matched.room

@@ -160,6 +160,6 @@ def _joined(rng: np.random.Generator, codes: tuple[str, ...], count: int) -> lis
     return ["|".join(sorted(rng.choice(codes, rng.integers(0, 6), replace=False))) for _ in range(count)]
 
 
-def _some(rng: np.random.Generator, sessions: pd.Series[str], count: int) -> list[list[str]]:
+def _some(rng: np.random.Generator, sessions: pd.Series[str], count: int) -> list[str]:
     few = min(len(sessions), 6)
-    return [sorted(rng.choice(sessions, rng.integers(0, few + 1), replace=False).tolist()) for _ in range(count)]
+    return ["|".join(sorted(rng.choice(sessions, rng.integers(0, few + 1), replace=False))) for _ in range(count)]

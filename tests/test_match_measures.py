@@ -26,13 +26,16 @@ from models.match_measures import (
     seats_of,
 )
 from models.metrics import ndcg
-from models.simple_matches import ORDERS, Past, count_entries, mean_rates, rank_simply, sectors_that_train
+from models.simple_matches import ORDERS, Past, count_entries, mean_rates, sectors_that_train
 from needs.params import Params
 from needs.run.match_judged import OURS, judge_matches, order_simply, prescribed_ahead, what_orders_see
+from tests import entry_frames as entry
+from tests import match_frames
 
 AS_OF = pd.Timestamp("2026-03-31")
 SEEDS = st.integers(0, 10_000)
 many = settings(max_examples=25, deadline=None)
+PROPOSED = ["person", "rank", "session"]
 ALONE = Against(uptake=0.5, smallest=1)
 
 
@@ -247,24 +250,23 @@ def test_played_out_nobody_obtains_more_than_the_best_of_all(seed: int) -> None:
     assert play_out(proposed, seats * 0, gains, turn) == 0.0
 
 
+# Simple orders ------------------------------------------------------------------------------------------------------------
+
+_OPTION = ["sector", "action_type"]
 PAST = Past(
     entries=pd.DataFrame({"sector": ["220", "313"], "action_type": ["certification"] * 2, "entries": [5, 50]}),
     rates=pd.DataFrame({"sector": ["220"], "action_type": ["certification"], "rate": [0.1]}),
-    trains=pd.DataFrame({"occupation": ["F1603"], "sector": ["326"]}),
+    trains=pd.DataFrame({"occupation": ["A1101"], "sector": ["326"]}),
 )
 
 
-def allowed() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "person": "ann",
-            "session": ["a", "b", "c", "d"],
-            "sector": ["220", "313", "326", "326"],
-            "action_type": "certification",
-            "distance_km": [30.0, 20.0, 40.0, 10.0],
-            "wanted": "F1603",
-        }
-    )
+def four(**changes: Any) -> list[dict[str, Any]]:
+    """Write four courses of three sectors: a at 30 km, b at 20, c at 40, d at 10."""
+    sectors, roads, seats = ("220", "313", "326", "326"), (30.0, 20.0, 40.0, 10.0), (3, 2, 1, 4)
+    return [
+        entry.course(name, sector=sector, latitude=entry.north(km), seats=left, **changes)
+        for name, sector, km, left in zip("abcd", sectors, roads, seats, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -272,17 +274,74 @@ def allowed() -> pd.DataFrame:
     [("popularity", "badc"), ("nearest", "dbac"), ("same_sector", "dcba"), ("outcome_rate", "adbc")],
 )
 def test_simple_orders_do_what_they_say(order: str, sessions: str) -> None:
-    assert "".join(rank_simply(allowed(), order, 4, PAST)["session"]) == sessions
+    told = order_simply([entry.people_of(entry.person(mobility_km=50.0))], entry.market_of(*four()), PAST, 4)[order]
+    assert "".join(told["session"]) == sessions
+    assert told["rank"].tolist() == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_a_person_is_ranked_alike_whoever_else_is(order: str) -> None:
-    others = [allowed().assign(person=name, distance_km=[5.0, 1.0, 2.0, 4.0]) for name in ("aaa", "zoe")]
-    together = rank_simply(pd.concat([others[1], allowed(), others[0]]).sample(frac=1.0, random_state=2), order, 3, PAST)
-    assert_frame_equal(
-        together[together["person"] == "ann"].reset_index(drop=True), rank_simply(allowed(), order, 3, PAST), check_like=True
+def past_of(seed: int) -> Past:
+    """Draw a past: some options were entered, some have a rate, some occupations a sector that trains for them."""
+    rng = np.random.default_rng([seed, 9])
+    options = pd.DataFrame([(sector, kind) for sector in match_frames.SECTORS for kind in match_frames.KINDS], columns=_OPTION)
+    entries = options.assign(entries=rng.integers(0, 40, len(options)))[rng.random(len(options)) < 0.7]
+    rates = options.assign(rate=rng.random(len(options)).round(1))[rng.random(len(options)) < 0.7]
+    trains = pd.DataFrame({"occupation": match_frames.OCCUPATIONS})
+    return Past(
+        entries,
+        rates,
+        trains.assign(sector=rng.choice([*match_frames.SECTORS, "999"], len(trains))).sample(frac=0.7, random_state=seed),
     )
-    assert together.groupby("person")["rank"].apply(list).tolist() == [[1, 2, 3]] * 3
+
+
+def looks(order: str, seen: pd.DataFrame, wanted: object, past: Past) -> np.ndarray:
+    """Say what an order looks at of courses: the more, the better."""
+    options = pd.MultiIndex.from_frame(seen[_OPTION])
+    if order == "popularity":
+        return past.entries.set_index(_OPTION)["entries"].reindex(options).fillna(0.0).to_numpy(dtype="float64")
+    if order == "outcome_rate":
+        return past.rates.set_index(_OPTION)["rate"].reindex(options).fillna(0.0).to_numpy(dtype="float64")
+    if order == "same_sector":
+        sector = past.trains.set_index("occupation")["sector"].get(wanted, "")
+        return (seen["sector"] == sector).to_numpy(dtype="float64")
+    return np.zeros(len(seen))
+
+
+@settings(max_examples=6, deadline=None)
+@given(SEEDS)
+def test_each_order_lists_what_is_open_the_most_looked_for_first_and_of_equals_the_nearest(seed: int) -> None:
+    people, _, market = match_frames.drawn(seed, people=15, sessions=40)
+    past = past_of(seed)
+    told = order_simply([people], market, past, 5)
+    for who, row in enumerate(people.itertuples()):
+        seen = entry.seen_by(people, who, market).join(market.courses[_OPTION])
+        seen = seen[seen["open"]]
+        for order, proposed in told.items():
+            best = sorted(zip(-looks(order, seen, row.wanted, past), seen["distance_km"], strict=True))[:5]
+            own = proposed[proposed["person"] == row.person].merge(seen, on="session", how="left", suffixes=("", "_seen"))
+            listed = list(zip(-looks(order, own, row.wanted, past), own["distance_km"], strict=True))
+            assert own["open"].notna().all()
+            assert [look for look, _ in listed] == [look for look, _ in best]
+            np.testing.assert_allclose([km for _, km in listed], [km for _, km in best], atol=0.2)
+
+
+def test_orders_know_of_no_seats_nor_of_what_is_gained_nor_of_anybody_else() -> None:
+    people, known, market = match_frames.drawn(5, people=30, sessions=40)
+    told = order_simply([people], market, past_of(5), 5)
+    courses = known.courses.assign(seats=known.courses["seats"].clip(upper=1), gain=-known.courses["gain"], show=0.5)
+    other = match_frames.market_of(known._replace(courses=courses))
+    changed = order_simply([people], other, past_of(5), 5)
+    parts = order_simply([people.iloc[[who]].reset_index(drop=True) for who in range(30)], market, past_of(5), 5)
+    for order in ORDERS:
+        assert_frame_equal(changed[order][PROPOSED], told[order][PROPOSED])
+        assert_frame_equal(parts[order], told[order], check_dtype=False)
+    assert told["nearest"]["session"].value_counts().max() > market.courses["seats"].max()
+
+
+def test_without_people_or_courses_orders_say_nothing() -> None:
+    people, _, market = match_frames.drawn(5, people=3)
+    empty = match_frames.market_of(match_frames.known_of(5)._replace(courses=match_frames.known_of(5).courses.assign(seats=0)))
+    for of in (order_simply([], market, past_of(5), 5), order_simply([people], empty, past_of(5), 5)):
+        assert {order: len(rows) for order, rows in of.items()} == dict.fromkeys(ORDERS, 0)
 
 
 def test_what_simple_orders_see_is_counted_from_the_past() -> None:
@@ -300,9 +359,7 @@ def test_what_simple_orders_see_is_counted_from_the_past() -> None:
     assert sectors_that_train(links).to_dict("list") == {"occupation": ["F1603"], "sector": ["326"]}
 
 
-COURSES = pd.DataFrame(
-    {"session": ["a", "b", "c", "d"], "sector": allowed()["sector"], "action_type": "certification", "seats": [3, 2, 1, 4]}
-)
+COURSES = pd.DataFrame({"session": ["a", "b", "c", "d"]})
 
 
 def prescriptions(**changes: Any) -> pd.DataFrame:
@@ -311,17 +368,23 @@ def prescriptions(**changes: Any) -> pd.DataFrame:
     return pd.DataFrame({**rows, **changes})
 
 
-def judged(ahead: pd.DataFrame) -> pd.DataFrame:
-    """Judge one proposal of "a" to each of twelve people, of whom six are women. One row per rule, group, measure."""
-    people = people_of(12, sex=["H", "F"] * 6, wanted="F1603")
-    pairs = pd.concat([allowed().assign(person=person, likelihood=0.5) for person in people["person"]])
-    simple = order_simply(pairs[["person", "session", "distance_km", "likelihood"]], people, COURSES, PAST, first=2)
+def searching(count: int, **traits: Any) -> pd.DataFrame:
+    """List people alike who live where four courses are within reach. One row per person, traits beside what courses ask."""
+    alike = people_of(count, **{"sex": ["H", "F"] * (count // 2), **traits})
+    beside = entry.people_of(*(entry.person(name, mobility_km=50.0) for name in alike["person"]))
+    return alike.assign(**{name: beside[name] for name in beside if name not in alike})
+
+
+def judged(people: pd.DataFrame, ahead: pd.DataFrame, seats: int | None = None, judged: int = 1000) -> pd.DataFrame:
+    """Judge one proposal of "a" to everybody. One row per rule, group, measure."""
+    courses = [course if seats is None else {**course, "seats": seats} for course in four()]
     ours = pd.DataFrame({"person": people["person"], "rank": 1, "session": "a", "likelihood": 0.5})
-    return judge_matches(ours, simple, people=people, courses=COURSES, ahead=ahead, params=Params())
+    params = Params.model_validate({"matching": {"recommendations": 2, "judged": judged}})
+    return judge_matches(ours, people, entry.market_of(*courses), PAST, ahead, params)
 
 
 def test_ours_and_every_order_are_judged_alike() -> None:
-    told = judged(prescriptions()[["person", "session"]]).set_index(["rule", "group", "measure"])
+    told = judged(searching(12), prescriptions()[["person", "session"]]).set_index(["rule", "group", "measure"])
     assert set(told.index.get_level_values("rule")) == {OURS, *ORDERS}
     assert not told.index.has_duplicates
     value = told["value"].xs("all", level="group")
@@ -333,8 +396,28 @@ def test_ours_and_every_order_are_judged_alike() -> None:
     assert told["people"].min() >= 10, "six women are too few to tell of"
 
 
+def test_whoever_objects_or_lives_nobody_knows_where_is_searched_for_by_no_order() -> None:
+    people = searching(40).assign(opposition=[True] * 10 + [False] * 30)
+    people = people.assign(latitude=people["latitude"].mask(people.index >= 35))
+    value = judged(people, prescriptions().head(0)).set_index(["rule", "group", "measure"])["value"].xs("all", level="group")
+    assert [value[order, "served"] for order in ORDERS] == [25 / 40] * 4
+    assert value[OURS, "served"] == 1.0, "what was proposed is taken as it is"
+
+
+def test_where_some_are_judged_for_all_seats_are_counted_down_alike() -> None:
+    people, none = searching(400), prescriptions().head(0)
+    whole = judged(people, none, seats=80).set_index(["rule", "group", "measure"])
+    some = judged(people.sample(frac=1.0, random_state=1), none, seats=80, judged=100).set_index(["rule", "group", "measure"])
+    assert set(some["people"].xs("all", level="group")) == {100}
+    both = whole["value"].drop("unfilled", level="measure").drop("overload", level="measure")
+    pd.testing.assert_series_equal(some["value"].reindex(both.index), both)
+    assert both[OURS, "all", "overbooked"] == 0.8
+    counted = whole["value"].xs("unfilled", level="measure")
+    assert (some["value"].xs("unfilled", level="measure") * 4).to_dict() == pytest.approx(counted.to_dict())
+
+
 def test_recall_is_not_told_where_nothing_is_prescribed() -> None:
-    told = judged(prescriptions().assign(person="somebody else")[["person", "session"]])
+    told = judged(searching(12), prescriptions().assign(person="somebody else")[["person", "session"]])
     assert "served" in set(told["measure"])
     assert "recall" not in set(told["measure"])
 

@@ -15,21 +15,19 @@ from pandas.testing import assert_frame_equal
 
 from features.build import GradeParams
 from features.signs import SECTOR, SIGNS
-from features.vocabulary import PUBLICS, months_from
+from features.vocabulary import months_from
 from models.absorption import absorbed, absorption
 from models.backtest import backtest
 from models.effects import no_effects
 from models.envelopes import Envelope, PurchaseParams
 from models.forecast import LastValue, SeasonalNaive
 from models.gap import TOLD, sector_needs, to_sectors
-from models.matching import MatchingParams, find_candidates, session_loads, share_seats
 from models.metrics import interval_coverage, wape
 from models.purchase import plan_purchase
 from models.ranking import KEY, Known, RankingParams, rank_options
 from tests.option_frames import TERMS
 
 LIMITS = GradeParams().limits()
-AS_OF = pd.Timestamp("2026-03-31")
 NAIVE = {"seasonal_naive": SeasonalNaive, "last_value": LastValue}
 CHAIN = pd.DataFrame({"fill": [0.8], "completion": [0.9]})
 SEASON = np.array([5, 5, 6, 8, 9, 12, 14, 20, 12, 8, 5, 4], dtype=float)
@@ -262,125 +260,3 @@ def test_what_money_alone_kept_out_is_bought_at_its_tipping_price() -> None:
 
 def test_a_lot_keeps_its_name_from_one_run_to_the_next() -> None:
     assert set(_plan(60_000)[0]["lot_id"]) <= set(_plan(400_000)[0]["lot_id"])
-
-
-# --- matching ---
-
-
-def _people(count: int, seed: int = 0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    people = pd.DataFrame(
-        {
-            "person": [f"{i:032x}" for i in range(count)],
-            "territory": "BE4441",
-            "level": pd.array(rng.choice([2, 3, 4, None], count), dtype="Int64"),
-            "wanted": rng.choice(["A1101", "F1703", "N1103"], count),
-            "wanted_2": pd.Series([None] * count, dtype="str"),
-            "available": pd.to_datetime(rng.choice(["2026-01-01", "2026-06-01", None], count)),
-            "mobility_km": rng.choice([5.0, 30.0, np.nan], count),
-            "opposition": pd.array(rng.random(count) < 0.1, dtype="boolean"),
-            "latitude": 48.5 + rng.random(count) / 2,
-            "longitude": 7.5 + rng.random(count) / 2,
-            "priority": rng.integers(0, 4, count),
-        }
-    )
-    flags = {public: rng.random(count) < 0.3 for public in PUBLICS} | {"tout_public": True}
-    return people.assign(**flags)
-
-
-def _courses(count: int, seed: int = 1) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    return pd.DataFrame(
-        {
-            "session": [f"S{i:03d}" for i in range(count)],
-            "occupations": rng.choice(["A1101", "F1703|F1704", "N1103", ""], count),
-            "entry_level": pd.array(rng.choice([3, 4, None], count), dtype="Int64"),
-            "entry_level_binds": pd.array(rng.random(count) < 0.5, dtype="boolean"),
-            "publics": rng.choice(["", "jeunes|rsa", "tout_public"], count),
-            "seats": pd.array(rng.integers(0, 6, count), dtype="Int64"),
-            "starts": pd.to_datetime(rng.choice(["2026-03-31", "2026-04-01", "2026-09-01"], count)),
-            "ends": pd.to_datetime(["2026-12-31"] * count),
-            "permanent": pd.array(rng.random(count) < 0.3, dtype="boolean"),
-            "latitude": 48.5 + rng.random(count) / 2,
-            "longitude": 7.5 + rng.random(count) / 2,
-        }
-    )
-
-
-def test_one_by_one_gives_the_candidates_of_the_batch() -> None:
-    people, courses, params = _people(60), _courses(25), MatchingParams()
-    batch = find_candidates(people, courses, AS_OF, params)
-    single = [find_candidates(people.iloc[[i]], courses, AS_OF, params) for i in range(len(people))]
-    pairs = pd.concat([one.pairs for one in single if len(one.pairs)], ignore_index=True)
-    assert_frame_equal(batch.pairs.reset_index(drop=True), pairs, check_dtype=False)
-    assert batch.shut["person"].tolist() == [name for one in single for name in one.shut["person"]]
-
-
-def test_who_objects_is_proposed_nothing_and_everybody_else_is_accounted_for() -> None:
-    people = _people(200)
-    told = find_candidates(people, _courses(25), AS_OF, MatchingParams())
-    asking = set(people.loc[~people["opposition"].astype(bool), "person"])
-    assert set(told.pairs["person"]) | set(told.shut["person"]) == asking
-    assert not set(told.pairs["person"]) & set(told.shut["person"])
-
-
-@given(st.integers(1, 120), st.integers(1, 30), st.floats(0.1, 0.95), st.integers(0, 9))
-@settings(max_examples=40, deadline=None)
-def test_seats_are_never_promised_twice(people: int, courses: int, uptake: float, seed: int) -> None:
-    params = MatchingParams(uptake=uptake)
-    offered = _courses(courses, seed)
-    pairs = find_candidates(_people(people, seed), offered, AS_OF, params).pairs
-    proposed = share_seats(pairs, offered.set_index("session")["seats"].astype(float), params)
-    loads = session_loads(proposed, offered, params)
-    assert (loads["expected_load"] <= loads["seats"].astype(float) + 1e-9).all()
-    ranks = proposed.groupby("person")["rank"].apply(list)
-    assert all(rank == list(range(1, len(rank) + 1)) for rank in ranks)
-    assert set(map(tuple, proposed[["person", "session"]].to_numpy())) <= set(
-        map(tuple, pairs[["person", "session"]].to_numpy())
-    )
-
-
-def test_the_last_seat_goes_to_whom_public_policy_puts_first() -> None:
-    people = _people(2).assign(
-        opposition=False, latitude=48.5, longitude=7.5, mobility_km=30.0, available=pd.NaT, priority=[0, 3]
-    )
-    course = _courses(1).assign(
-        seats=1, latitude=48.5, longitude=7.5, publics="", entry_level_binds=False, permanent=True, starts=pd.NaT
-    )
-    params = MatchingParams(uptake=0.6)
-    pairs = find_candidates(people, course, AS_OF, params).pairs
-    assert len(pairs) == 2
-    proposed = share_seats(pairs, pd.Series({"S000": 1.0}), params)
-    assert proposed["person"].tolist() == [people["person"].iloc[1]]
-
-
-@pytest.mark.parametrize(
-    ("change", "miss"),
-    [
-        ({"latitude": 45.0}, "distance"),
-        ({"entry_level": 4, "entry_level_binds": True}, "level"),
-        ({"starts": pd.Timestamp("2026-03-31"), "permanent": False}, "date"),
-        ({"publics": "detenus"}, "public"),
-        ({"publics": "autre"}, "public"),
-    ],
-)
-def test_the_nearest_miss_names_the_one_barrier(change: dict[str, object], miss: str) -> None:
-    person = _people(1).assign(
-        opposition=False, level=3, latitude=48.5, longitude=7.5, mobility_km=20.0, available=pd.NaT, detenus=False
-    )
-    course = _courses(1).assign(
-        latitude=48.5, longitude=7.5, publics="", entry_level_binds=False, permanent=True, starts=pd.NaT
-    )
-    assert len(find_candidates(person, course, AS_OF, MatchingParams()).pairs) == 1
-    told = find_candidates(person, course.assign(**change), AS_OF, MatchingParams())
-    assert told.pairs.empty
-    assert told.shut["nearest_miss"].tolist() == [miss]
-
-
-def test_an_unknown_level_passes_to_be_checked() -> None:
-    person = _people(1).assign(
-        opposition=False, level=pd.array([None], dtype="Int64"), latitude=48.5, longitude=7.5, mobility_km=20.0
-    )
-    course = _courses(1).assign(latitude=48.5, longitude=7.5, publics="", entry_level=4, entry_level_binds=True, permanent=True)
-    pairs = find_candidates(person, course, AS_OF, MatchingParams()).pairs
-    assert pairs["level_unknown"].tolist() == [True]

@@ -21,7 +21,7 @@ from models.effects import Effects
 from models.likelihood import show_rates
 from models.market import Knowledge, Market, open_market
 from models.match_reasons import explain
-from models.matching import Matched, MatchingParams, Spread, match_people, tell_loads, tell_proposals
+from models.matching import Matched, MatchingParams, Spread, match_people, tell_granted, tell_loads, tell_proposals
 from models.misses import nearest_misses
 from models.pathways import Stairs, build_stairs, follow_proposals
 from models.personal import audit, learn_personal
@@ -48,7 +48,8 @@ _TRAITS = [
 class Proposed:
     """What is proposed: tables to publish, whom scores of persons move, and what is left on the desk for advisers.
 
-    ``people`` has one row per person, ``seats`` one per session open to somebody: price, room. ``told`` is for the log.
+    ``people`` has one row per person, ``seats`` one per session open to somebody: price, room; ``granted`` one per person
+    granted a seat: session. ``told`` is for the log.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -56,6 +57,7 @@ class Proposed:
     people: pd.DataFrame
     known: Knowledge
     seats: pd.DataFrame
+    granted: pd.DataFrame
     told: dict[str, int]
 
 
@@ -77,16 +79,15 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
         "unmet": count_unmet(nearest_misses(alone, market), links, smallest),
         "match_measures": _judged(told, people, market, features, links, inputs),
     }
+    granted = tell_granted(matched, market)
     return Proposed(
         tables,
         audit(moves, features.tonight, params.personal.excluded, smallest),
         people,
         known,
         pd.DataFrame({"session": market.courses["session"], "price": matched.granted.prices, "room": matched.room}),
-        {
-            "seats granted": int((matched.granted.column >= 0).sum()),
-            "millionths below the best at most": int(np.ceil(matched.gap * 1e6)),
-        },
+        granted,
+        {"seats granted": len(granted), "millionths below the best at most": int(np.ceil(matched.gap * 1e6))},
     )
 
 
