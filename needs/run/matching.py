@@ -65,7 +65,7 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
     people = describe_people(features, moves)
     asking = people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()]
     spread = partial(for_each_part, workers=params.execution.workers, label="matching")
-    matched = match_people(split(asking, _AT_ONCE) if len(asking) else [], market, params.matching, spread)
+    matched = match_people(split(asking, _AT_ONCE) or [asking], market, params.matching, spread)
     told, granted = tell_proposals(matched, market).rename(columns={"gain": "expected_gain"}), tell_granted(matched, market)
     alone = asking[~asking["person"].isin(set(told["person"]))].reset_index(drop=True)
     tables = {
