@@ -159,7 +159,7 @@ def measure_seats(recommendations: pd.DataFrame, seats: pd.Series[float], uptake
         float((load - _seats_at(load, seats)).clip(lower=0.0).sum()),
     )
     return {
-        "coverage": float(having.index.isin(load.index).mean()),
+        "coverage": _ratio(float(having.index.isin(load.index).sum()), float(len(having))),
         "gini": gini(np.asarray(expected / having, dtype="float64")),
         "unfilled": empty,
         "unfilled_share": _ratio(empty, float(having.sum())),

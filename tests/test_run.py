@@ -37,6 +37,7 @@ from models.policy import PolicyParams
 from models.policy_tree import TreeParams
 from models.purchase import Decided, Plan
 from models.ranking import rank_options
+from models.simple_matches import ORDERS
 from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.added import judge_rules
@@ -45,6 +46,7 @@ from needs.run.door import Door
 from needs.run.forecasts import forecast_levels
 from needs.run.gates import GateRefusal, hold_gates
 from needs.run.inputs import Inputs, gather
+from needs.run.match_judged import OURS
 from needs.run.nightly import run_nightly
 from needs.run.pipeline import compute
 from needs.show.sheets import policies_sheet
@@ -229,7 +231,7 @@ def test_every_published_interval_holds_its_value(published: dict[str, pd.DataFr
 def test_recommendations_obey_what_always_holds(inputs: Inputs, built: Features, published: dict[str, pd.DataFrame]) -> None:
     told = published["recommendations"].merge(built.people, on="person", validate="many_to_one")
     told = told.merge(built.courses.add_prefix("c_"), left_on="session", right_on="c_session", validate="many_to_one")
-    reach = told["mobility_km"].fillna(inputs.params.matching.default_mobility_km)
+    reach = told["mobility_km"].fillna(inputs.params.matching.entry.default_mobility_km)
     assert not told["opposition"].fillna(False).any()
     assert (told["distance_km"] <= reach + 0.005).all()
     assert (pd.to_datetime(told["starts"]) > inputs.as_of).all()
@@ -239,7 +241,30 @@ def test_recommendations_obey_what_always_holds(inputs: Inputs, built: Features,
     assert all(rank == list(range(1, len(rank) + 1)) and len(rank) <= 10 for rank in ranks)
     assert not told.duplicated(["person", "session"]).any()
     loads = published["session_loads"]
-    assert (loads["expected_load"] <= loads["seats"].fillna(0).astype(float) + 1e-9).all()
+    assert (loads["expected_load"] <= loads["seats"] * inputs.params.matching.overbooking + 1e-6).all()
+
+
+def test_a_recommendation_says_what_makes_its_score(inputs: Inputs, published: dict[str, pd.DataFrame]) -> None:
+    told, loads = published["recommendations"], published["session_loads"].set_index("session")
+    assert told["likelihood"].between(0, 1, inclusive="right").all()
+    assert (told["expected_gain"] >= inputs.params.matching.entry.least_gain).all()
+    assert (told["score"] >= told["expected_gain"] * told["likelihood"] * (1 - 1e-9)).all(), "nobody weighs less than one"
+    assert (told["price"] == loads["price"].reindex(told["session"]).to_numpy()).all()
+    room = np.floor(loads["seats"] * inputs.params.matching.overbooking - loads["expected_load"])
+    assert (told["seats_left"] == room.reindex(told["session"]).to_numpy()).all()
+    turn = inputs.params.matching.uptake * (1 - inputs.params.matching.uptake) ** (told["rank"] - 1)
+    expected = (turn * told["likelihood"]).groupby(told["session"]).sum().reindex(loads.index, fill_value=0.0)
+    np.testing.assert_allclose(expected, loads["expected_load"], atol=1e-4)
+
+
+def test_ours_and_simple_orders_are_measured_alike(published: dict[str, pd.DataFrame], params: Params) -> None:
+    told = published["match_measures"].set_index(["rule", "group", "measure"])
+    assert told.index.is_unique
+    assert set(told.index.get_level_values("rule")) == {OURS, *ORDERS}
+    assert (told["people"] >= params.features.privacy.smallest_cell).all()
+    value = told["value"].xs("all", level="group")
+    assert all(value[OURS, "overbooked"] < value[order, "overbooked"] for order in ORDERS), "simple orders know of no seats"
+    assert value[OURS, "overload"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_every_person_is_served_or_counted(inputs: Inputs, built: Features, published: dict[str, pd.DataFrame]) -> None:
@@ -248,6 +273,9 @@ def test_every_person_is_served_or_counted(inputs: Inputs, built: Features, publ
     unserved = len(asking) - told["recommendations"]["person"].nunique()
     assert told["unmet"]["people"].sum() <= unserved
     assert unserved - told["unmet"]["people"].sum() < smallest * built.people["territory"].nunique()
+    counting = told["unmet"]["nearest_miss"].isin(["distance", "level", "date"])
+    assert told["unmet"].loc[~counting, "shortfall"].isna().all()
+    assert (told["unmet"]["shortfall"].dropna() > 0).all()
 
 
 def test_small_cells_are_not_published(published: dict[str, pd.DataFrame], params: Params) -> None:

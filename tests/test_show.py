@@ -20,6 +20,7 @@ from features import facts
 from features.contracts import ESTIMATE
 from features.vocabulary import ACTION_TYPES, PUBLICS, months_from
 from models.lessons import STEPS as STEPS_TAUGHT
+from models.misses import LIFTED, NOTHING, SEATS
 from models.seat_costs import STEPS
 from models.sight import BARRIERS
 from needs.show.figures import count, euros, percent, safe_cell
@@ -276,7 +277,7 @@ def test_every_french_double_punctuation_has_its_no_break_space():
 
 def test_what_the_vocabulary_names_has_words():
     codes = [f"action_type_{kind}" for kind in ACTION_TYPES] + [f"public_{public}" for public in PUBLICS]
-    assert [code for code in [*codes, *BARRIERS, "seats", "no_session"] if code not in messages()] == []
+    assert [code for code in [*codes, *BARRIERS, *LIFTED, SEATS, NOTHING] if code not in messages()] == []
 
 
 def test_unknown_codes_and_missing_values_are_bugs():

@@ -70,7 +70,7 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
     people = describe_people(features, moves)
     asking = people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()]
     spread = partial(for_each_part, workers=params.execution.workers, label="matching")
-    matched = match_people(split(asking, _AT_ONCE) if len(asking) else [], market, params.matching, spread)
+    matched = match_people(split(asking, _AT_ONCE) or [asking], market, params.matching, spread)
     told = tell_all(matched, build_stairs(market, params.pathways, features.given, features.asked), params, spread)
     alone = asking[~asking["person"].isin(set(told["person"]))].reset_index(drop=True)
     tables = {
@@ -93,10 +93,10 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
 
 def tell_all(matched: Matched, stairs: Stairs, params: Params, spread: Spread) -> pd.DataFrame:
     """Write what is proposed, why, and what may follow it. One row per person, rank; part by part, as long lists ask."""
-    starts = range(0, len(matched.people), _AT_ONCE)
-    parts = [matched.part(start, min(start + _AT_ONCE, len(matched.people))) for start in starts]
+    starts = range(0, max(len(matched.people), 1), _AT_ONCE)
+    parts = [matched.part(start, start + _AT_ONCE) for start in starts]
     told = list(spread(partial(_tell_part, stairs=stairs, params=params), parts))
-    return pd.concat(told, ignore_index=True) if told else pd.DataFrame({name: [] for name in _TOLD})
+    return pd.concat(told, ignore_index=True)
 
 
 def _tell_part(matched: Matched, stairs: Stairs, params: Params) -> pd.DataFrame:
