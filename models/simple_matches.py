@@ -111,6 +111,9 @@ def _tastes(market: Market, order: str, past: Past) -> Tastes:
     return tastes._replace(
         wanted=wanted,
         last=np.zeros_like(wanted),
+        skill_ends=np.zeros_like(tastes.skill_ends),
+        skill_aims=tastes.skill_aims[:0],
+        skill_share=tastes.skill_share[:0],
         waits=np.ones_like(tastes.waits),
         unpaid=0.0,
         need=np.ones_like(tastes.need),
