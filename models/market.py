@@ -117,6 +117,11 @@ class Market:
         """Where the places stand on a sphere."""
         return unit_vectors(self.places)
 
+    @cached_property
+    def numbered(self) -> pd.Index:
+        """The sessions listed, by number."""
+        return pd.Index(self.listed["session"])
+
     def roads(self, homes: pd.DataFrame, reach: float) -> Roads:
         """Measure how far places are from homes, the nearest first, no farther than somebody goes."""
         km = arcs_km(unit_vectors(homes), self.vectors).round(3)
@@ -311,7 +316,7 @@ def describe(people: pd.DataFrame, market: Market) -> Seekers:
     """Lay out people, whose homes are not numbered: −1."""
     today = market.today
     skills = _lists(people["skills"], market.codes.skills)
-    closed, ready = (_lists(people[name], pd.Index(market.listed["session"])) for name in ("closed", "ready"))
+    closed, ready = (_lists(people[name], market.numbered) for name in ("closed", "ready"))
     occupations = {name: _numbers(market.codes.occupations, people[name]) for name in ("wanted", "wanted_2", "last_occupation")}
     moves = people.reindex(columns=[f"move_{kind}" for kind in market.codes.kinds], fill_value=0.0).fillna(0.0)
     return Seekers(
