@@ -120,7 +120,8 @@ class Market:
     @cached_property
     def numbered(self) -> pd.Index:
         """The sessions listed, by number."""
-        return pd.Index(self.listed["session"])
+        sessions: pd.Index = pd.Index(self.listed["session"])
+        return sessions
 
     def roads(self, homes: pd.DataFrame, reach: float) -> Roads:
         """Measure how far places are from homes, the nearest first, no farther than somebody goes."""

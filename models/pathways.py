@@ -189,7 +189,7 @@ def from_nothing(people: int) -> Begun:
 def _search_all(tied: Sequence[Tied], stairs: Stairs, prices: pd.Series[float], spread: Spread) -> Found:
     """Search part by part, and set the parts one below the other."""
     aimed = np.ones(stairs.market.tastes.wanted.shape[1], dtype=np.bool_)
-    found = spread(partial(find, stairs=stairs, prices=stairs.priced(prices), aimed=aimed), tied)
+    found = list(spread(partial(find, stairs=stairs, prices=stairs.priced(prices), aimed=aimed), tied))
     return (
         Found(*(np.concatenate(columns) for columns in zip(*found, strict=True))) if found else room_for(0, stairs.params.steps)
     )
