@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -115,8 +115,11 @@ class Errand(NamedTuple):
     most: int
 
 
-Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""What runs a task on every part, and gives what it made of them in their order."""
+class Spread(Protocol):
+    """What runs a task on every part, and gives what it made of them in their order."""
+
+    def __call__(self, task: Callable[[Part], Made], parts: Iterable[Part], /) -> Iterable[Made]:
+        """Run the task; parts may be taken and results given one by one."""
 
 
 Search = Callable[[Doubles, int, "Long | None"], Iterable[tuple[int, Kept]]]

@@ -124,6 +124,8 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
     net = np.zeros(kept.session.shape[1], dtype=np.float32)
     effect, best = np.zeros(len(courses.gain), dtype=np.float32), np.zeros(len(courses.quickest), dtype=np.float32)
     least, slack, zone = np.float32(tastes.least_gain), np.float32(1.0001), np.int32(-1)  # a bound has some room for rounding
+    moves = np.zeros(people.moves.shape[1], dtype=np.float32)
+    kinds, aims = courses.kind.view(np.uint32), courses.aim.view(np.uint32)  # never below 0, which need not be looked at
     for who in range(len(people.home)):
         home, count, floor = people.home[who], 0, np.float32(0.0)
         if home < 0:
@@ -132,18 +134,22 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
             zone = people.zone[who]
             _fill_effects(zone, courses, tastes, effect, best)
         fill_fits(who, people, tastes, fits)
-        weight, eager = people.weight[who], max(people.moves[who].max(), least)
+        moves[:] = people.moves[who]
+        weight, eager = people.weight[who], max(moves.max(), least)
         for at in range(roads.ends_at[home], roads.ends_at[home + 1]):
             if roads.km[at] > people.reach[who]:
                 break
             place, near = roads.place[at], roads.near[people.afoot[who], at]
-            if near * weight * slack * (best[place] + courses.quickest[place] * eager) < floor:
+            hope = near * weight * slack
+            if hope * (best[place] + courses.quickest[place] * eager) < floor:
                 continue
             for session in range(courses.ends_at[place], courses.ends_at[place + 1]):
-                worth = weight * max(effect[session] + people.moves[who, courses.kind[session]], least)
-                likely = near * courses.quick[session] * fits[courses.aim[session]]
-                if likely * worth * slack - prices[session] < floor or not _may_enter(who, session, people, courses):
+                gain = max(effect[session] + moves[kinds[session]], least)
+                if hope * courses.quick[session] * fits[aims[session]] * gain - prices[session] < floor:
                     continue
+                if not _may_enter(who, session, people, courses):
+                    continue
+                worth, likely = weight * gain, near * courses.quick[session] * fits[aims[session]]
                 likely *= _patience(who, session, people, courses, tastes)
                 value = likely * worth - prices[session]
                 if value > floor or (value == floor and count == len(net) and session < kept.session[who, count - 1]):

@@ -287,4 +287,4 @@ def gain_of(who: int, session: int, people: Seekers, courses: Sessions, tastes: 
     """Say what a course adds for a person; never less than the least that is told apart."""
     need = tastes.need[people.zone[who], courses.field[session]]
     gain = courses.gain[session] * need + people.moves[who, courses.kind[session]]
-    return max(gain, np.float32(tastes.least_gain))
+    return np.float32(max(gain, np.float32(tastes.least_gain)))
