@@ -127,12 +127,6 @@ class Market:
         """Where the places stand on a sphere."""
         return unit_vectors(self.places)
 
-    @cached_property
-    def numbered(self) -> pd.Index:
-        """The sessions listed, by number."""
-        sessions: pd.Index = pd.Index(self.listed["session"])
-        return sessions
-
     def roads(self, homes: pd.DataFrame, reach: float) -> Roads:
         """Measure how far places are from homes, the nearest first, no farther than somebody goes."""
         km = arcs_km(unit_vectors(homes), self.vectors).round(3)
