@@ -45,7 +45,9 @@ class PathwayParams(Section):
         ge=10,
         le=10_000,
     )
-    opens_levels: int = param(1, "levels above the own one that a preparation lets enter; two of them open no more", ge=0, le=3)
+    opens_levels: int = param(
+        1, "levels above the own one that a preparation lets enter; two of them open no more", unit="levels", ge=0, le=3
+    )
     completion: float = param(0.85, "chance that who entered finishes, where no past tells", unit="share", ge=0.05, le=1)
     choices: int = param(3, "pathways told for each occupation, of different first courses", unit="pathways", ge=1, le=20)
 

@@ -74,7 +74,6 @@ def search_simply(order: str, laid: Laid, market: Market, past: Past, first: int
         moves=np.zeros_like(people.moves),
         second=nobody,
         last=nobody,
-        skill_ends=0 * people.skill_ends,
     )
     near = 1.0 / (1.0 + laid.roads.km) if order == "nearest" else 1.0 - _TIE * laid.roads.km
     roads = laid.roads._replace(near=np.stack([near, near]).astype(np.float32))
@@ -97,7 +96,7 @@ def _seen(market: Market, order: str, past: Past) -> Sessions:
 
 
 def _tastes(market: Market, order: str, past: Past) -> Tastes:
-    """Let people want the sector that trains for their occupation, where the order looks at it, else anything."""
+    """Let people want the sector that trains for their occupation, where the order looks at it; no skill counts."""
     field = market.courses.drop_duplicates("sector").set_index("sector")["field"]
     occupations = market.codes.occupations
     wanted = np.ones((len(occupations) + 1, int(market.sessions.field.max(initial=0)) + 1), dtype=np.float32)
