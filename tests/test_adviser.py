@@ -177,7 +177,7 @@ def counter(tmp_path_factory) -> Counter:
     served = people[~people["opposition"]].reset_index(drop=True)
     matched = match_people([served], market, params)
     seats = pd.DataFrame({"session": market.courses["session"], "price": matched.granted.prices, "room": matched.room})
-    leave(folder, RUN.run_id, AS_OF, Proposed({}, pd.DataFrame(), people, known, seats, pd.DataFrame(), {}))
+    leave(folder, RUN.run_id, AS_OF, Proposed({}, pd.DataFrame(), people, known, seats, pd.DataFrame(), 0.0))
     engine = open_database(f"sqlite:///{folder}/needs.db")
     tables = {name: conform(name, frame) for name, frame in published(tell_proposals(matched, market)).items()}
     publish(engine, RUN, tables, published_by="test")

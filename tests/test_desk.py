@@ -13,7 +13,7 @@ from features.errors import InputError
 from models.market import Market, lay_out
 from models.matching import Laid, Matched, MatchingParams, find_courses, match_people, tell_granted, tell_proposals
 from models.pairs import Kept
-from needs.run.desk import Desk, leave, take
+from needs.run.desk import Desk, clear, is_whole, leave, take
 from needs.run.matching import Proposed
 from tests.entry_frames import seen_by
 from tests.match_frames import AS_OF, Drawn, drawn
@@ -30,7 +30,7 @@ def proposed_of(made: Drawn, matched: Matched) -> Proposed:
     """Put on a desk what a run would."""
     seats = pd.DataFrame({"session": made.market.courses["session"], "price": matched.granted.prices, "room": matched.room})
     granted = tell_granted(matched, made.market)
-    return Proposed({}, pd.DataFrame(), made.people, made.known, seats, granted, {})
+    return Proposed({}, pd.DataFrame(), made.people, made.known, seats, granted, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +60,20 @@ def test_what_is_left_is_taken_back_as_it_was(desk: Desk, made: Drawn, matched: 
     assert desk.person(NOBODY).empty
 
 
-def test_the_newest_run_replaces_the_one_before(made: Drawn, matched: Matched, tmp_path: Path) -> None:
-    leave(tmp_path, "run-1", AS_OF, proposed_of(made, matched))
+def test_each_run_keeps_its_desk_until_it_is_cleared(made: Drawn, matched: Matched, tmp_path: Path) -> None:
+    leave(tmp_path / "run-1", "run-1", AS_OF, proposed_of(made, matched))
     other = drawn(8, people=20, sessions=10)
-    leave(tmp_path, "run-2", AS_OF + pd.Timedelta(days=1), proposed_of(other, matched_of(other)))
-    desk = take(tmp_path, PARAMS)
+    leave(tmp_path / "run-2", "run-2", AS_OF + pd.Timedelta(days=1), proposed_of(other, matched_of(other)))
+    assert take(tmp_path / "run-1", PARAMS).run_id == "run-1"
+    clear(tmp_path, ["run-2", "run-3"])
+    assert not is_whole(tmp_path / "run-1")
+    with pytest.raises(InputError, match="run-1"):
+        take(tmp_path / "run-1", PARAMS)
+    desk = take(tmp_path / "run-2", PARAMS)
     assert (desk.run_id, desk.as_of) == ("run-2", AS_OF + pd.Timedelta(days=1))
     assert_frame_equal(desk.known.courses, other.known.courses)
     assert desk.person(made.people["person"].iloc[-1]).empty
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_no_desk_is_said(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """What a run leaves on the desk of an adviser: all that is needed to answer for one person, without running anything again.
 
 Frames only, beside the lake and as pseudonymous as it is: the people served, and what the market of courses is made of. A
-desk belongs to one run; that of the newest replaces the one before.
+desk belongs to one run and lies in a folder of its name; those of the newest runs are kept.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -76,10 +78,26 @@ def leave(folder: Path, run_id: str, as_of: pd.Timestamp, proposed: Proposed) ->
         part.replace(folder / f"{name}.parquet")
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a run left its desk there, and left it whole."""
+    return all((folder / f"{name}.parquet").exists() for name in (*_FRAMES, "people"))
+
+
+def clear(folder: Path, kept: Iterable[str]) -> None:
+    """Remove the desks of all runs but some."""
+    names = set(kept)
+    for desk in sorted(folder.iterdir()):
+        if desk.name not in names:
+            shutil.rmtree(desk)
+
+
 def take(folder: Path, params: MatchingParams) -> Desk:
-    """Read the desk that the last run left."""
-    if not all((folder / f"{name}.parquet").exists() for name in (*_FRAMES, "people")):
-        raise InputError("No run has left anything to answer from. Run 'needs nightly' first.")
+    """Read the desk that a run left, each in a folder of its own."""
+    if not is_whole(folder):
+        raise InputError(
+            f"Run {folder.name} has left nothing to answer from: that of the last runs is kept (execution.keep_desks). "
+            "Run 'needs nightly' with its day and its parameters to have it again, or 'needs rollback' to a later run."
+        )
     frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _FRAMES}
     run = frames["run"].iloc[0]
     known = Knowledge(*(frames[name] for name in _KNOWN))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from features.build import Features
@@ -30,6 +31,8 @@ class Digested:
     skill_mass: pd.DataFrame
     plan: Plan
     audited: pd.DataFrame
+    granted: pd.DataFrame
+    seats_gap: float
     everybody: pd.DataFrame
     door: Door
     stale_days: int
@@ -114,6 +117,8 @@ def _people(digested: Digested, params: Params) -> Iterator[Line]:
         yield "info", "people.opposition", {"count": objecting}, objecting
     served = digested.tables["recommendations"]["person"].nunique()
     yield "info", "people.served", {"count": served, "share": served / max(len(people), 1)}, served
+    granted = len(digested.granted)
+    yield "info", "people.granted", {"count": granted, "gap": np.ceil(1000 * digested.seats_gap) / 1000}, granted
     hidden = len(digested.features.outcomes) - len(digested.tables["outcomes"])
     yield "info", "people.hidden_cells", {"count": hidden, "smallest": smallest}, hidden
 

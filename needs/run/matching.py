@@ -49,7 +49,7 @@ class Proposed:
     """What is proposed: tables to publish, whom scores of persons move, and what is left on the desk for advisers.
 
     ``people`` has one row per person, ``seats`` one per session open to somebody: price, room; ``granted`` one per person
-    granted a seat: session. ``told`` is for the log.
+    granted a seat: session; these are below the best by ``gap`` at most.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -58,7 +58,7 @@ class Proposed:
     known: Knowledge
     seats: pd.DataFrame
     granted: pd.DataFrame
-    told: dict[str, int]
+    gap: float
 
 
 def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: pd.DataFrame, inputs: Inputs) -> Proposed:
@@ -87,7 +87,7 @@ def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: p
         known,
         pd.DataFrame({"session": market.courses["session"], "price": matched.granted.prices, "room": matched.room}),
         granted,
-        {"seats granted": len(granted), "millionths below the best at most": int(np.ceil(matched.gap * 1e6))},
+        matched.gap,
     )
 
 

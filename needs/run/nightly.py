@@ -13,7 +13,7 @@ import pandas as pd
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
-from needs.run.desk import leave
+from needs.run.desk import clear, is_whole, leave
 from needs.run.ingest import door_of, ingest
 from needs.run.inputs import Inputs, gather
 from needs.run.lock import alone
@@ -57,14 +57,16 @@ def run_nightly(home: Home, params: Params, as_of: str | None, *, clock: Clock =
             rows |= {"rows known": inputs.tables.rows}
         log.info("run %s: as of %s, exercise %d", inputs.run_id, f"{inputs.as_of:%Y-%m-%d}", inputs.exercise)
         new = inputs.run_id not in set(list_runs(engine)["run_id"])
-        computed = compute(inputs) if new else None
-        tables = computed.tables if computed else {}
+        desk = home.desk / inputs.run_id
+        computed = compute(inputs) if new or not is_whole(desk) else None
+        tables = computed.tables if computed and new else {}
         with step("publish") as rows:
             publish(engine, _run_row(inputs, started, clock()), tables, published_by="nightly")
             prune(engine, params.execution.keep_runs)
             rows |= {"tables": len(tables), "rows": sum(map(len, tables.values()))}
         if computed:
-            leave(home.desk, inputs.run_id, inputs.as_of, computed.proposed)
+            leave(desk, inputs.run_id, inputs.as_of, computed.proposed)
+            clear(home.desk, list_runs(engine)["run_id"].head(params.execution.keep_desks))
         report, exports = show(home, params)
         return Published(inputs.run_id, new, database_url(home, params), report, exports)
 

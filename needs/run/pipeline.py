@@ -70,11 +70,15 @@ def compute(inputs: Inputs) -> Computed:
     plan, bought = buy_training(ranked, needs, forecasts, features, added["course_scores"], inputs)
     with step("matches") as rows:
         proposed = propose(features, effects, ranked, links, inputs)
-        rows |= {"people in": len(features.people), "proposed": len(proposed.tables["recommendations"]), **proposed.told}
+        rows |= {
+            "people in": len(features.people),
+            "proposed": len(proposed.tables["recommendations"]),
+            "seats granted": len(proposed.granted),
+        }
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, **proposed.tables}
     tables |= {"skill_needs": told.needs, **added, **bought}
     seen, age = (inputs.tables, features, tables, judged, told.mass), (inputs.as_of - inputs.tables.newest).days
-    digested = Digested(*seen, plan, proposed.audited, effects.everybody, inputs.door, age)
+    digested = Digested(*seen, plan, proposed.audited, proposed.granted, proposed.gap, effects.everybody, inputs.door, age)
     return Computed(_held(tables | {"digest": write_digest(digested, params)}, features, plan, inputs), proposed)
 
 

@@ -35,14 +35,9 @@ def tell_match(home: Home, params: Params, person: str, course: str | None = Non
 
 
 def open_counter(home: Home, params: Params) -> Counter:
-    """Open what the current run left for advisers; refuse the desk of another run than the one published."""
+    """Open what the current run left for advisers."""
     current = open_current(database_url(home, params))
-    desk = take(home.desk, params.matching)
-    if desk.run_id != current.run_id:
-        raise InputError(
-            f"What lies ready for advisers is of run {desk.run_id}, and the current run is {current.run_id}. "
-            f"Run 'needs nightly --as-of {current.as_of:%Y-%m-%d}' to have both of one run."
-        )
+    desk = take(home.desk / current.run_id, params.matching)
     return Counter(desk, current.engine, current.run_id, params)
 
 
