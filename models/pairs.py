@@ -204,10 +204,15 @@ def _patience(who: int, session: int, people: Seekers, courses: Sessions, tastes
     """Say what waiting for a course, and following it when the allowance is over, leave of the likelihood."""
     entry = max(courses.first[session], people.ready_day[who])
     waits = np.float32(tastes.waits[min(entry - people.ready_day[who], len(tastes.waits) - 1)])
-    over = courses.ends[session] - max(people.paid_until[who], entry)
-    if over <= 0 or courses.ends[session] <= entry or courses.ends[session] >= FAR:
-        return waits
-    return waits * (np.float32(1.0) - np.float32(tastes.unpaid) * np.float32(over) / np.float32(courses.ends[session] - entry))
+    over = after_allowance(entry, courses.ends[session], people.paid_until[who])
+    return waits * (np.float32(1.0) - np.float32(tastes.unpaid) * np.float32(over))
+
+
+@compiled
+def after_allowance(entry: int, ends: int, paid_until: int) -> float:
+    """Say which part of a course lies after the end of an allowance; none where an end is unknown."""
+    over = ends - max(paid_until, entry)
+    return 0.0 if over <= 0 or ends <= entry or ends >= FAR else over / (ends - entry)
 
 
 @compiled

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import compiled
-from models.pairs import FAR, Flags, Long, Reals, Roads, Seekers, Sessions, Tastes, Whole, fill_fits
+from models.pairs import FAR, Flags, Long, Reals, Roads, Seekers, Sessions, Tastes, Whole, after_allowance, fill_fits
 
 NONE = -1
 Doubles = NDArray[np.float64]
@@ -269,8 +269,7 @@ def _patience(depth: int, session: int, paid_until: int, ground: Ground, labels:
     begins, ends = np.int64(ground.courses.first[session]), np.int64(ground.courses.ends[session])
     waits, entry = ground.ladder.waits[min(depth, 1)], max(begins, labels.ready[depth])
     left = float(waits[min(entry - labels.ready[depth], len(waits) - 1)])
-    over = ends - max(np.int64(paid_until), entry)
-    return left if over <= 0 or ends <= entry else left * (1.0 - ground.tastes.unpaid * over / (ends - entry))
+    return left * (1.0 - ground.tastes.unpaid * after_allowance(int(entry), int(ends), int(paid_until)))
 
 
 @compiled
