@@ -571,6 +571,6 @@ def test_where_no_offer_lists_a_skill_nothing_is_told_and_it_is_said(
     assert without.rejected["skills"].isna().all()
     conform("lots", without.lots)
     blank = pd.DataFrame({name: [] for name in ("grain", "moved", "outcome", "horizon_months", "value")})
-    digested = Digested(inputs.tables, unskilled, published, blank, told.mass, plan, blank, blank, inputs.door, 0)
+    digested = Digested(inputs.tables, unskilled, published, blank, told.mass, plan, blank, blank, 0.0, blank, inputs.door, 0)
     messages = write_digest(digested, inputs.params)["message"]
     assert say("digest.silence.skills", "fr") in set(messages)
