@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,9 @@ class EntryParams(Section):
     """Who may enter what, where the rules leave a choice, and whom seats go to first."""
 
     default_mobility_km: float = param(30.0, "travel accepted by a person who did not say", unit="km", ge=0, le=300)
-    borders: str = param("open", "courses held elsewhere: open, country (none abroad) or region (none outside the Region)")
+    borders: Literal["open", "country", "region"] = param(
+        "open", "courses held elsewhere: open to all, those of the country, or those of the Region alone"
+    )
     priority: float = param(
         0.25,
         "what each public priority that a person belongs to adds to the weight of the person, which is 1",

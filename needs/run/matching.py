@@ -148,7 +148,7 @@ def bring_together(features: Features, effects: Effects, ranked: pd.DataFrame, i
     params = inputs.params
     shows = show_rates(inputs.tables.trainings, inputs.as_of, params.matching.likelihood)
     courses = features.courses.assign(
-        gain=usual_gains(features.courses, effects, params.effects.horizon_months, params.matching),
+        gain=usual_gains(features.courses, effects, params.effects.horizon_months),
         show=_of_type(features.courses["action_type"], shows.set_index("action_type")["show"]),
         completion=_of_type(features.courses["action_type"], features.chain.set_index("action_type")["completion"]),
     )
@@ -161,7 +161,7 @@ def _of_type(kinds: pd.Series[str], told: pd.Series[float]) -> pd.Series[float]:
     return kinds.map(told).astype("float64").fillna(float(told[""]))
 
 
-def usual_gains(courses: pd.DataFrame, effects: Effects, horizon: int, params: MatchingParams) -> pd.Series[float]:
+def usual_gains(courses: pd.DataFrame, effects: Effects, horizon: int) -> pd.Series[float]:
     """Say what each course adds for anybody: the effect of its type in its sector, else of its type. Missing where unknown."""
     table = effects.table
     asked = (table["group"] == EVERY) & (table["outcome"] == "durable") & (table["horizon_months"] == horizon)

@@ -66,7 +66,7 @@ def run_nightly(home: Home, params: Params, as_of: str | None, *, clock: Clock =
             rows |= {"tables": len(tables), "rows": sum(map(len, tables.values()))}
         if computed:
             leave(desk, inputs.run_id, inputs.as_of, computed.proposed)
-            clear(home.desk, list_runs(engine)["run_id"].head(params.execution.keep_desks))
+            clear(home.desk, [inputs.run_id, *list_runs(engine)["run_id"].head(params.execution.keep_desks)])
         report, exports = show(home, params)
         return Published(inputs.run_id, new, database_url(home, params), report, exports)
 
