@@ -19,7 +19,7 @@ import pandas as pd
 from features.build import crosswalks_of
 from features.exits import course_aims, link_courses
 from features.moves import list_moves
-from features.places import EARTH_KM, own_or_shipped, unit_vectors
+from features.places import apart_km, own_or_shipped
 from features.tables import Tables
 from figures import Figure
 from models.likelihood import fit_tables, nearness, show_rates
@@ -60,8 +60,7 @@ def tell_prescriptions(known: Tables, params: Params) -> pd.DataFrame:
     shows = show_rates(known.trainings, AS_OF, likelihood).set_index("action_type")["show"]
     communes = own_or_shipped(known.territories).set_index("commune")[["latitude", "longitude"]]
     home, place = (communes.reindex(over[name]).reset_index(drop=True) for name in ("commune", "place"))
-    product = (unit_vectors(home) * unit_vectors(place)).sum(axis=0)
-    near = nearness(np.arccos(np.clip(product, -1.0, 1.0)) * EARTH_KM, likelihood)
+    near = nearness(apart_km(home, place), likelihood)
     course, aims = course_aims(over, link_courses(crosswalks_of(known, AS_OF)), params.features.outcomes)
     listed = aims.groupby("course")["occupation"].agg(lambda codes: tuple(sorted(codes)))
     moves = list_moves(known.mobilities)

@@ -251,3 +251,13 @@ def sector_links(crosswalks: Crosswalks) -> pd.DataFrame:
     shared = links.merge(crosswalks.levels, on=["occupation", "sector"], how="inner", validate="one_to_many")
     weighed = shared.assign(weight=shared["weight"] * shared["share"])[["occupation", "sector", "level", "weight"]]
     return weighed.sort_values(["occupation", "sector", "level"], ignore_index=True)
+
+
+def main_sectors(links: pd.DataFrame) -> pd.Series[str]:
+    """Name the sector that trains most for each occupation; of two that train alike, the first by code.
+
+    ``links`` as :func:`sector_links` gives them. One code per occupation, which it is found by.
+    """
+    sums = links.groupby(["occupation", "sector"], as_index=False)[["weight"]].sum()
+    order = sums.sort_values(["occupation", "weight", "sector"], ascending=[True, False, True])
+    return order.drop_duplicates("occupation").set_index("occupation")["sector"]

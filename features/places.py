@@ -84,6 +84,13 @@ def great_circle_km(left: pd.DataFrame, right: pd.DataFrame) -> NDArray[np.float
     return arcs_km(unit_vectors(left), unit_vectors(right))
 
 
+def apart_km(left: pd.DataFrame, right: pd.DataFrame) -> NDArray[np.float64]:
+    """Measure how far the place of each row of ``left`` is from that of the same row of ``right``, in kilometres."""
+    here, there = unit_vectors(left), unit_vectors(right)
+    product = here[0] * there[0] + here[1] * there[1] + here[2] * there[2]
+    return np.asarray(np.arccos(np.clip(product, -1.0, 1.0)) * EARTH_KM)
+
+
 def unit_vectors(places: pd.DataFrame) -> NDArray[np.float64]:
     """Give the place of each row on a sphere of radius one: three coordinates, a column per place."""
     latitude, longitude = np.radians(places[["latitude", "longitude"]].to_numpy(dtype="float64")).T

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from features.crosswalks import main_sectors
 from features.params import Section, param
 from features.places import great_circle_km
 from features.supply import level_text, round_along
@@ -51,7 +52,7 @@ def look_for_sessions(
     here = people[people["territory"].notna()].sort_values("person", ignore_index=True)
     reached = _reached(_Asks.of(here, as_of, params), _last_chances(courses, as_of), _leading(links, params), params)
     return here[["territory", *PUBLICS]].assign(
-        sector=here["wanted"].map(_main_sector(links)).astype("str").fillna(""),
+        sector=here["wanted"].map(main_sectors(links)).astype("str").fillna(""),
         level=level_text(here["level"]),
         without=~reached,
     )
@@ -76,17 +77,10 @@ def people_without_session(looked: pd.DataFrame, smallest: int, params: Unserved
     return told[told["people"] >= smallest].sort_values(CELL, ignore_index=True)
 
 
-def _main_sector(links: pd.DataFrame) -> pd.Series[str]:
-    """Name the sector that trains most for each occupation; of two that train alike, the first by code."""
-    sums = links.groupby(["occupation", "sector"], as_index=False)[["weight"]].sum()
-    order = sums.sort_values(["occupation", "weight", "sector"], ascending=[True, False, True])
-    return order.drop_duplicates("occupation").set_index("occupation")["sector"]
-
-
 def _leading(links: pd.DataFrame, params: UnservedParams) -> pd.DataFrame:
     """Keep the sectors that lead to each occupation, and always its main one. One row per occupation, sector."""
     sums = links.groupby(["occupation", "sector"], as_index=False)[["weight"]].sum()
-    kept = (sums["weight"] >= params.least_weight) | (sums["sector"] == sums["occupation"].map(_main_sector(links)))
+    kept = (sums["weight"] >= params.least_weight) | (sums["sector"] == sums["occupation"].map(main_sectors(links)))
     return sums.loc[kept, ["occupation", "sector"]]
 
 

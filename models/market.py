@@ -22,7 +22,7 @@ from models.pairs import FAR, LONGEST, Long, Reals, Roads, Seekers, Sessions, Ta
 
 BITS = 1 << np.arange(len(PUBLICS), dtype=np.int64)
 EVERYBODY = int(BITS.sum())
-_PLACE = ["latitude", "longitude"]
+AT = ["latitude", "longitude"]
 _UNKNOWN_LEVEL = 99.0
 
 
@@ -215,7 +215,7 @@ def _describe(known: Knowledge, as_of: pd.Timestamp, entry: EntryParams, likelih
         late=late,
         border=border,
         shut=full | late | border,
-        quick=quickness(courses, likelihood),
+        **what_all_face(courses, likelihood),
         asked=asked_level(courses),
         admits=admits(courses["publics"]),
         asks=courses["session"].isin(known.asking["session"]),
@@ -224,9 +224,9 @@ def _describe(known: Knowledge, as_of: pd.Timestamp, entry: EntryParams, likelih
 
 def _in_order(courses: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Order courses by their places, then by their codes; one row per place."""
-    rows = courses.sort_values([*_PLACE, "session"], ignore_index=True)
-    places = rows[_PLACE].drop_duplicates(ignore_index=True)
-    return rows.assign(place_number=rows.groupby(_PLACE, sort=True).ngroup()), places
+    rows = courses.sort_values([*AT, "session"], ignore_index=True)
+    places = rows[AT].drop_duplicates(ignore_index=True)
+    return rows.assign(place_number=rows.groupby(AT, sort=True).ngroup()), places
 
 
 def admits(publics: pd.Series[str]) -> Long:
@@ -242,12 +242,17 @@ def asked_level(courses: pd.DataFrame) -> NDArray[np.float64]:
     return np.where(binds, courses["entry_level"].astype("float64").fillna(0.0), 0.0)
 
 
-def quickness(courses: pd.DataFrame, likelihood: LikelihoodParams) -> NDArray[np.float64]:
-    """Say what everybody faces in going through with a course: who shows up, its length, who pays."""
+def what_all_face(courses: pd.DataFrame, likelihood: LikelihoodParams) -> pd.DataFrame:
+    """Say what everybody faces in going through with a course, whoever it is. Same rows: long, paid, and ``quick``, all of it.
+
+    The length of a course that anybody may enter at any time, or whose end is unknown, takes nothing.
+    """
     unknown = (courses["ends"] == FAR) | courses["permanent"].fillna(False).to_numpy(dtype=bool)
     days = np.where(unknown, np.nan, courses["ends"] - courses["first"]).astype("float64")
+    long = length(days, likelihood)
     paid = np.where(courses["funded"].to_numpy(dtype=bool), 1.0, likelihood.unfunded)
-    return np.asarray(courses["show"].to_numpy(dtype="float64") * length(days, likelihood) * paid)
+    quick = courses["show"].to_numpy(dtype="float64") * long * paid
+    return pd.DataFrame({"long": long, "paid": paid, "quick": quick}, index=courses.index)
 
 
 def _sessions(courses: pd.DataFrame, places: pd.DataFrame) -> Sessions:
@@ -309,10 +314,10 @@ def lay_out(people: pd.DataFrame, market: Market, reach: float = 0.0) -> tuple[S
 
     ``people`` hold ``move_<type>``, and ``closed`` and ``ready`` sessions.
     """
-    known = people[_PLACE].notna().all(axis=1).to_numpy()
-    homes = people.loc[known, _PLACE].drop_duplicates().sort_values(_PLACE, ignore_index=True)
+    known = people[AT].notna().all(axis=1).to_numpy()
+    homes = people.loc[known, AT].drop_duplicates().sort_values(AT, ignore_index=True)
     home = np.full(len(people), -1, dtype=np.int32)
-    found = pd.MultiIndex.from_frame(homes).get_indexer(pd.MultiIndex.from_frame(people[_PLACE]))
+    found = pd.MultiIndex.from_frame(homes).get_indexer(pd.MultiIndex.from_frame(people[AT]))
     home[known] = found[known].astype(np.int32)
     farthest = float(_reach(people, market.entry).max(initial=reach))
     roads = market.roads(homes, farthest)

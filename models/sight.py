@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from features.places import EARTH_KM, unit_vectors
+from features.places import apart_km
 from models.compiled import compiled
-from models.likelihood import length, nearness
-from models.market import Market, describe
-from models.pairs import FAR, LONGEST, Long, Reals, Seekers, Tastes, Whole
+from models.likelihood import nearness
+from models.market import AT, Market, describe
+from models.pairs import FAR, LONGEST, Long, Reals, Seekers, Tastes, Whole, fill_fits
 
 BARRIERS = ("border", "seats", "held", "prerequisite", "public", "level", "date", "distance")
 PARTS = ("show", "near", "long", "paid", "fit", "wait", "allowance")
@@ -27,7 +27,7 @@ def look(people: pd.DataFrame, who: Long, courses: pd.DataFrame, market: Market,
     is the day the person could enter.
     """
     seekers = describe(people, market)
-    km = _distances(people, who, courses)
+    km = np.nan_to_num(apart_km(people[AT].iloc[who], courses).round(3), nan=np.inf)
     entry = np.maximum(courses["first"].to_numpy(), seekers.ready_day[who])
     barriers = _barriers(seekers, who, courses, km)
     parts = _parts(seekers, who, courses, market, km, entry)
@@ -54,16 +54,6 @@ def look(people: pd.DataFrame, who: Long, courses: pd.DataFrame, market: Market,
     return told.join([barriers.assign(open=~barriers.any(axis=1)), parts])
 
 
-def _distances(people: pd.DataFrame, who: Long, courses: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Measure the great circle between each person's home and the place of the course; infinite from no known home."""
-    here, there = unit_vectors(people)[:, who], unit_vectors(courses)
-    product = here[0] * there[0]
-    product = product + here[1] * there[1]
-    product = product + here[2] * there[2]
-    km = (np.arccos(np.clip(product, -1.0, 1.0)) * EARTH_KM).round(3)
-    return np.where(np.isnan(km), np.inf, km)
-
-
 def _barriers(seekers: Seekers, who: Long, courses: pd.DataFrame, km: np.ndarray) -> pd.DataFrame:
     """Say what stands between the person and the course of each row."""
     number = courses["number"].to_numpy(dtype=np.int64)
@@ -87,16 +77,14 @@ def _parts(
 ) -> pd.DataFrame:
     """Tell the parts of likelihood and gain of each row."""
     likelihood, ends = market.likelihood, courses["ends"].to_numpy().astype("int64")
-    unknown = (ends == FAR) | courses["permanent"].fillna(False).to_numpy(dtype=bool)
-    days = np.where(unknown, np.nan, ends - courses["first"].to_numpy())
     over = np.clip(ends - np.maximum(seekers.paid_until[who], entry), 0, None) / np.maximum(ends - entry, 1)
     near = nearness(np.where(np.isinf(km), 1e6, km), likelihood)
     field = courses["field"].to_numpy()
     parts = {
         "show": courses["show"].to_numpy(dtype="float64"),
         "near": near[seekers.afoot[who], np.arange(len(km))].astype("float64"),
-        "long": length(days, likelihood),
-        "paid": np.where(courses["funded"].to_numpy(dtype=bool), 1.0, likelihood.unfunded),
+        "long": courses["long"].to_numpy(dtype="float64"),
+        "paid": courses["paid"].to_numpy(dtype="float64"),
         "fit": _fits(seekers, who, courses["aim"].to_numpy(dtype=np.int64), market.tastes).astype("float64"),
         "wait": market.tastes.waits[np.clip(entry - seekers.ready_day[who], 0, LONGEST - 1)].astype("float64"),
         "allowance": np.where((ends > entry) & (ends < FAR), 1.0 - likelihood.unpaid * over, 1.0),
@@ -110,17 +98,12 @@ def _parts(
 @compiled
 def _fits(people: Seekers, who: Long, aim: Long, tastes: Tastes) -> Reals:
     """Say how the aim of each row answers what the person of the row wants, did, and can do."""
-    fits = np.zeros(len(who), dtype=np.float32)
+    fits, own, last = np.zeros(len(who), dtype=np.float32), np.zeros(tastes.wanted.shape[1], dtype=np.float32), -1
     for row in range(len(who)):
-        person = who[row]
-        fit = max(tastes.wanted[people.wanted[person], aim[row]], tastes.wanted[people.second[person], aim[row]])
-        fit = max(fit, tastes.last[people.last[person], aim[row]])
-        for at in range(people.skill_ends[person], people.skill_ends[person + 1]):
-            skill = people.skills[at]
-            for link in range(tastes.skill_ends[skill], tastes.skill_ends[skill + 1]):
-                if tastes.skill_aims[link] == aim[row]:
-                    fit += (np.float32(1.0) - fit) * tastes.skill_share[link]
-        fits[row] = fit
+        if who[row] != last:
+            last = who[row]
+            fill_fits(last, people, tastes, own)
+        fits[row] = own[aim[row]]
     return fits
 
 

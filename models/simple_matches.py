@@ -56,16 +56,6 @@ def mean_rates(outcomes: pd.DataFrame) -> pd.DataFrame:
     return sums.loc[sums["n"] > 0, OPTION].assign(rate=sums["rate"] / sums["n"]).reset_index(drop=True)
 
 
-def sectors_that_train(links: pd.DataFrame) -> pd.DataFrame:
-    """Name the sector that trains most for each occupation. One row per occupation: sector.
-
-    ``links`` has one row per occupation, sector, level: weight (:func:`features.crosswalks.sector_links`).
-    """
-    weights = links.groupby(["occupation", "sector"], as_index=False)[["weight"]].sum()
-    ordered = weights.sort_values(["occupation", "weight", "sector"], ascending=[True, False, True])
-    return ordered[["occupation", "sector"]].drop_duplicates("occupation", ignore_index=True)
-
-
 def search_simply(order: str, laid: Laid, market: Market, past: Past, first: int) -> Kept:
     """Find the first courses of people by a simple order, among those that they may enter. As :func:`find_courses` does."""
     people, nobody = laid.people, np.full_like(laid.people.second, len(market.codes.occupations))

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
+from features.crosswalks import main_sectors
 from models.match_measures import (
     Against,
     gini,
@@ -26,7 +27,7 @@ from models.match_measures import (
     seats_of,
 )
 from models.metrics import ndcg
-from models.simple_matches import ORDERS, Past, count_entries, mean_rates, sectors_that_train
+from models.simple_matches import ORDERS, Past, count_entries, mean_rates
 from needs.params import Params
 from needs.run.match_judged import OURS, judge_matches, order_simply, prescribed_ahead, what_orders_see
 from tests import entry_frames as entry
@@ -356,7 +357,7 @@ def test_what_simple_orders_see_is_counted_from_the_past() -> None:
     outcomes = pd.DataFrame({"sector": "220", "action_type": "certification", "value": [0.2, 0.5], "n": [10.0, 20.0]})
     assert mean_rates(outcomes)["rate"].tolist() == pytest.approx([0.4])
     links = pd.DataFrame({"occupation": "F1603", "sector": ["220", "326", "326"], "level": "3", "weight": [0.4, 0.3, 0.3]})
-    assert sectors_that_train(links).to_dict("list") == {"occupation": ["F1603"], "sector": ["326"]}
+    assert main_sectors(links).to_dict() == {"F1603": "326"}
 
 
 COURSES = pd.DataFrame({"session": ["a", "b", "c", "d"]})

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from features.crosswalks import main_sectors
 from features.outcomes import publishable
 from features.vocabulary import REGION
 from models.market import Market, lay_out
 from models.match_measures import ROW, Against, measure_matches
 from models.matching import Laid, lists_of, tell_lists
-from models.simple_matches import ORDERS, Past, count_entries, mean_rates, search_simply, sectors_that_train
+from models.simple_matches import ORDERS, Past, count_entries, mean_rates, search_simply
 from needs.params import Params
 
 OURS = "matching"
@@ -26,7 +27,7 @@ def what_orders_see(outcomes: pd.DataFrame, trainings: pd.DataFrame, links: pd.D
     told = publishable(outcomes)
     asked = (told["territory"] == REGION) & (told["public"] == _EVERYBODY) & (told["outcome"] == _SUCCESS)
     rates = mean_rates(told[asked & (told["horizon_months"] == horizon)])
-    return Past(count_entries(trainings), rates, sectors_that_train(links))
+    return Past(count_entries(trainings), rates, main_sectors(links).reset_index())
 
 
 def order_simply(parts: Sequence[pd.DataFrame], market: Market, past: Past, first: int) -> dict[str, pd.DataFrame]:

@@ -35,13 +35,8 @@ from needs.store.schema import TABLES
 
 _KEY = ["territory", "sector"]
 _TOLD = [column.name for column in TABLES["recommendations"].c if column.name != "run_id"]
-_TRAITS = [
-    "known_from",
-    "sex",
-    "birth_year",
-    "unemployed_months",
-    "neet",
-]  # what measures are told by, and nothing else looks at
+# What measures are told by, and nothing else looks at.
+_TRAITS = ["known_from", "sex", "birth_year", "unemployed_months", "neet"]
 
 
 @dataclass(frozen=True)

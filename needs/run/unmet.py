@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from features.crosswalks import main_sectors
 from features.supply import level_text
 
 KEY = ["territory", "sector", "level"]
@@ -35,9 +36,7 @@ def _most_frequent(misses: pd.Series[str]) -> str:
 
 def _sectors_of(shut: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
     """Name the sector each person looks to and the level each holds. One row per person of a known territory."""
-    totals = links.groupby(["occupation", "sector"], as_index=False)[["weight"]].sum()
-    main = totals.sort_values(["occupation", "weight", "sector"], ascending=[True, False, True]).drop_duplicates("occupation")
-    sector = shut["wanted"].map(main.set_index("occupation")["sector"]).fillna("")
+    sector = shut["wanted"].map(main_sectors(links)).fillna("")
     return pd.DataFrame(
         {
             "territory": shut["territory"],
