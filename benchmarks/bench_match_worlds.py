@@ -17,40 +17,29 @@ are ours; the lists that ours begins from, before seats are shared; the seats th
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from features.crosswalks import sector_links
 from figures import Figure
+from known_worlds import draw_worlds
 from models.market import Market, lay_out, open_market
 from models.match_measures import measure_seats, ndcg_at, play_out, recall_at
 from models.matching import Laid, find_courses, lists_of, tell_lists
 from needs.home import Home
-from needs.params import load_params
-from needs.privacy import load_key, pseudonymise
 from needs.run.choice import choose
-from needs.run.door import Door
-from needs.run.ingest import ingest
-from needs.run.inputs import Inputs, gather
+from needs.run.inputs import Inputs
 from needs.run.match_judged import OURS, order_simply, what_orders_see
 from needs.run.matching import propose
-from needs.store.lake import read_tables
-from needs.twin import draw
-from needs.twin.region import AS_OF
-from needs.twin.surplus import KnownTruth, best_surplus, read_truth, true_surplus
-from needs.twin.worlds import frozen_seeds
+from needs.twin.surplus import KnownTruth, best_surplus, true_surplus
 
 MATCHED = ("calm", "congestion", "creaming", "misleading_surveys")
-SCALE, PEOPLE, FIRST = "demo", 2_000, 10
+PEOPLE, FIRST = 2_000, 10
 FREELY, GRANTED = "before seats are shared", "seats granted alone"
-SECRET = "a key for benchmarks only"
 _PAIR = ["person", "session"]
 
 
@@ -68,17 +57,9 @@ class Stage:
 
 def measure(worlds: tuple[str, ...] = MATCHED) -> Iterator[Figure]:
     """Draw each world, recommend, and judge it by the truth."""
-    os.environ.setdefault("NEEDS_PSEUDONYM_KEY", SECRET)
-    for world in worlds:
-        with tempfile.TemporaryDirectory() as folder:
-            home, seed = Home(Path(folder)), frozen_seeds(world).learning[0]
-            draw(home, world=world, scale=SCALE, seed=seed, as_of=AS_OF, workers=2)
-            params = load_params(home.params)
-            ingest(home, params.ingest)
-            inputs = gather(read_tables(home.lake), AS_OF, params, Door({}, simulated=True))
-            known = read_truth(home, world=world, scale=SCALE, seed=seed)
-            stage = set_stage(home, replace(known, people=pseudonymise(known.people, load_key())), inputs)
-            yield from told(world, {rule: judge(rows, stage) for rule, rows in recommend(inputs).items()})
+    for world, home, inputs, truth in draw_worlds(worlds):
+        stage = set_stage(home, truth, inputs)
+        yield from told(world, {rule: judge(rows, stage) for rule, rows in recommend(inputs).items()})
 
 
 def set_stage(home: Home, known: KnownTruth, inputs: Inputs) -> Stage:

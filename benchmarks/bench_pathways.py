@@ -16,13 +16,10 @@ only what the next one brings.
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -30,28 +27,19 @@ import pandas as pd
 from features.build import Features, build_features
 from features.holdings import given_by
 from figures import Figure
+from known_worlds import draw_worlds
 from models.effects import Effects, estimate_effects
 from models.market import open_market
 from models.matching import match_people, tell_proposals
 from models.pathways import ARROW, PathwayParams, best_pathways, build_stairs, follow_proposals
 from models.personal import learn_personal
-from needs.home import Home
-from needs.params import load_params
-from needs.privacy import load_key, pseudonymise
 from needs.run.batch import split
-from needs.run.door import Door
-from needs.run.ingest import ingest
-from needs.run.inputs import Inputs, gather
+from needs.run.inputs import Inputs
 from needs.run.matching import bring_together, describe_people
-from needs.store.lake import read_tables
-from needs.twin import draw
-from needs.twin.region import AS_OF
-from needs.twin.surplus import KnownTruth, read_truth, true_surplus
-from needs.twin.worlds import frozen_seeds
+from needs.twin.surplus import KnownTruth, true_surplus
 
 CLIMBED = ("calm", "congestion")
-SCALE, BELOW, AT_ONCE = "demo", 4, 5_000
-SECRET = "a key for benchmarks only"
+BELOW, AT_ONCE = 4, 5_000
 BEGUN = ("the best", "the proposal")
 _PAIR = ["person", "session"]
 _SECONDS_PER_MILLION = 60.0
@@ -70,16 +58,8 @@ class Climbed:
 
 def measure(worlds: tuple[str, ...] = CLIMBED) -> Iterator[Figure]:
     """Draw each world, find pathways, and judge them by the truth."""
-    os.environ.setdefault("NEEDS_PSEUDONYM_KEY", SECRET)
-    for world in worlds:
-        with tempfile.TemporaryDirectory() as folder:
-            home, seed = Home(Path(folder)), frozen_seeds(world).learning[0]
-            draw(home, world=world, scale=SCALE, seed=seed, as_of=AS_OF, workers=2)
-            params = load_params(home.params)
-            ingest(home, params.ingest)
-            inputs = gather(read_tables(home.lake), AS_OF, params, Door({}, simulated=True))
-            known = read_truth(home, world=world, scale=SCALE, seed=seed)
-            yield from judge(world, climb(inputs), replace(known, people=pseudonymise(known.people, load_key())))
+    for world, _, inputs, truth in draw_worlds(worlds):
+        yield from judge(world, climb(inputs), truth)
 
 
 def climb(inputs: Inputs) -> Climbed:
