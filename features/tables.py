@@ -7,6 +7,7 @@ Headers are those of our own CSV formats; tables without headers come from a pub
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -223,11 +224,12 @@ TERRITORIES = Contract(
     known_from="",
     volume="population",
 )
+DECIDED = ("lot", "gate", "crosswalk", "sector_group")
 OVERRIDES = Contract(
     "overrides",
     "one human decision",
     (
-        Column("object", header="objet", nullable=False, choices=("lot", "gate", "crosswalk", "sector_group")),
+        Column("object", header="objet", nullable=False, choices=DECIDED),
         Column("key", header="cle", nullable=False),
         Column("field", header="champ"),
         Column("value", header="valeur"),
@@ -304,10 +306,25 @@ class Tables:
             return int(self.offers.count_rows(filter=pc.field("known_from") <= pa.scalar(self.until.to_datetime64())))
         return len(self.frame(CONTRACT[name]))
 
+    def prints(self) -> dict[str, str]:
+        """Hash the rows of every table, human decisions by what they are about; file names and row order do not count."""
+        held = [(c.name, self.frame(c)) for c in CONTRACTS if c not in (OFFERS, OVERRIDES)]
+        held += [(decisions_on(about), self.overrides[self.overrides["object"] == about]) for about in DECIDED]
+        offers = {OFFERS.name: _fingerprint_offers(self.offers, self.until)}
+        return offers | {name: fingerprint(iter([(name, rows)])) for name, rows in held}
+
     def fingerprint(self) -> str:
-        """Hash every row of every table; file names and row order do not count."""
-        held = fingerprint((c.name, self.frame(c)) for c in CONTRACTS if c is not OFFERS)
-        return hashlib.sha256(f"{held}|{_fingerprint_offers(self.offers, self.until)}".encode()).hexdigest()
+        """Hash every row of every table."""
+        return hash_prints(self.prints())
+
+def decisions_on(about: str) -> str:
+    """Name the human decisions on one sort of thing, among the prints of tables."""
+    return f"{OVERRIDES.name} {about}"
+
+
+def hash_prints(prints: Mapping[str, str]) -> str:
+    """Hash the prints of tables to one."""
+    return hashlib.sha256("|".join(f"{name}={prints[name]}" for name in sorted(prints)).encode()).hexdigest()
 
 
 _NEWEST_OFFER = "SELECT max(known_from) AS day FROM offers WHERE known_from <= $until"

@@ -24,10 +24,10 @@ class _Call:
     home: Home
     settings: tuple[str, ...]
 
-    def params(self) -> Params:
+    def params(self, *more: str) -> Params:
         from needs.params import load_params
 
-        return load_params(self.home.params, self.settings)
+        return load_params(self.home.params, (*self.settings, *more))
 
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ app = typer.Typer(
 )
 Context = typer.Context
 # Spelt here, since reading them would make help slow.
+_STAGES = "ingest, features, training, forecast, effects, rank, plan, match, gate, publish, report, digest"
 _WORLDS = "calm, crisis, creaming, hidden_confounding, congestion, misleading_surveys, no_heterogeneity, sparse, dirty"
 
 
@@ -109,14 +110,35 @@ def ingest(
 def nightly(
     ctx: Context,
     as_of: Annotated[str | None, typer.Option(help="Day the run stands on; the newest day of the data by default.")] = None,
+    only: Annotated[str | None, typer.Option(help=f"Carry out one stage alone: {_STAGES}.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Carry out this stage and all after it again.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and why.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Carry out everything again, though nothing changed.")] = False,
+    engine: Annotated[str | None, typer.Option(help="Where tasks run: local, processes or dask.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Scheduler of the cluster, for dask, like tcp://host:8786.")] = None,
 ) -> None:
-    """Run the whole chain, from raw files to a published run.
+    """Run the whole chain, from raw files to a published run. What has not changed is not made again.
+
+    Exits 0 when done, 2 for what a person can mend, 3 when a gate refused, 4 when some territories failed.
 
     Example: needs nightly --as-of 2026-03-31
     """
-    from needs.show.terminal import tell_nightly
+    from needs.run.nightly import Asked
+    from needs.show.night import tell_dry_run, tell_nightly
 
-    typer.echo(tell_nightly(ctx.obj.home, ctx.obj.params(), as_of))
+    asked, settings = Asked(as_of, only, since, force), _engine_settings(engine, scheduler)
+    params = ctx.obj.params(*settings)
+    if dry_run:
+        typer.echo(tell_dry_run(ctx.obj.home, params, asked))
+        return
+    told, exit_code = tell_nightly(ctx.obj.home, params, asked)
+    typer.echo(told)
+    raise typer.Exit(exit_code)
+
+
+def _engine_settings(engine: str | None, scheduler: str | None) -> list[str]:
+    given = {"engine": engine, "scheduler": scheduler}
+    return [f"execution.{name}={value}" for name, value in given.items() if value is not None]
 
 
 @app.command()

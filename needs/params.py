@@ -26,6 +26,7 @@ from models.policy import PolicyParams
 from models.ranking import RankingParams
 from models.reconcile import ReconcileParams
 from models.skills import SkillNeedParams
+from needs.run.limits import LimitParams
 from needs.settings import change_section, read_section
 
 _HOME = "'needs params' for names, units and bounds"
@@ -50,6 +51,7 @@ class ExecutionParams(Section):
     database: str = param("", "where runs are published (SQLAlchemy URL); empty: var/needs.db of the home")
     tracking: str = param("", "where backtests are recorded (MLflow tracking URI); empty: var/mlflow.db of the home")
     keep_runs: int = param(30, "runs kept in the database", unit="runs", ge=1, le=10000)
+    limits: LimitParams = LimitParams()
     keep_desks: int = param(3, "runs of which advisers can be told: what they left is kept", unit="runs", ge=1, le=1000)
 
 
@@ -104,6 +106,13 @@ class Params(Section):
         if asked not in followed:
             raise ValueError(f"effects.horizon_months {asked} is not followed; write one of {', '.join(map(str, followed))}")
         return self
+
+    def print_of(self, section: str) -> str:
+        """Hash one section, or what it holds under a name with a dot."""
+        part: BaseModel = self
+        for name in section.split("."):
+            part = getattr(part, name)
+        return hashlib.sha256(part.model_dump_json().encode()).hexdigest()
 
     def sha256(self) -> str:
         """Hash every parameter that can change a result; how the run is carried out does not count."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import needs
 SHIPPED = ("*.py", "*.csv", "*.j2", "*.css", "*.js")
 
 
+@cache
 def code_version() -> str:
     """Spell the version of the code, alike for a checkout and for the wheel made of it."""
     digest = hashlib.sha256()

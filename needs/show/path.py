@@ -19,7 +19,8 @@ from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
 from needs.run.cell import Cell, Figure, look_at
-from needs.run.nightly import database_url, day_of
+from needs.run.known import day_of
+from needs.run.shown import database_url
 from needs.run.origins import Ground, by_file, find_rows
 from needs.run.path import trace
 from needs.run.progress import ticking

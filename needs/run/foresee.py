@@ -1,0 +1,20 @@
+"""What a night would do, without doing it: each stage, whether it would be carried out, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from needs.home import Home
+from needs.params import Params
+from needs.run.ingest import list_changed
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """A stage of the night to come: whether it would be carried out, and what for."""
+
+    stage: str
+    runs: bool
+    why: Sequence[str]
