@@ -236,6 +236,23 @@ def rollback(
 
 
 @app.command()
+def grant(
+    ctx: Context,
+    role: Annotated[str, typer.Argument(help="Role of PostgreSQL that may read; made if it is not there.")],
+    with_persons: Annotated[
+        bool, typer.Option("--with-persons", help="Let it read what is proposed to each person too (pseudonyms).")
+    ] = False,
+) -> None:
+    """Print the SQL that lets a role read the current run, and write nothing. The owner of the database runs it.
+
+    Example: needs grant readers | psql "$DATABASE"
+    """
+    from needs.show.terminal import tell_grant
+
+    typer.echo(tell_grant(ctx.obj.home, ctx.obj.params(), role, with_persons=with_persons))
+
+
+@app.command()
 def explain(
     ctx: Context,
     code: Annotated[

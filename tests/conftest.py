@@ -6,7 +6,7 @@ import fcntl
 import os
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from homes import AS_OF, copy_home, of_one, read_all
 from hypothesis import settings
+from postgres import Server, serving
 
 from features.build import Features, build_features
 from features.contracts import Checked
@@ -60,6 +61,21 @@ def made_once(folder: Path, make: Callable[[Path], Made]) -> Made:
             folder.mkdir()
             given.write_bytes(pickle.dumps(make(folder)))
         return pickle.loads(given.read_bytes())
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL that ends with the tests."""
+    with serving() as started:
+        yield started
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a new and empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'var' / 'needs.db'}"
+    return request.getfixturevalue("server").new_database()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from needs.show.proposals import tell_plan as tell_plan
 from needs.show.published import absent_file
 from needs.show.whatif import tell_what_if as tell_what_if
 from needs.store.publish import NOTHING, list_runs, open_database, rollback
+from needs.store.roles import grant_script
 from needs.twin import draw
 from needs.twin.worlds import load_world
 
@@ -79,9 +80,11 @@ def tell_runs(home: Home, params: Params) -> str:
     listed = list_runs(open_database(database_url(home, params)))
     if listed.empty:
         return NOTHING
+    since = pd.to_datetime(listed["published_at"], utc=True).dt.strftime("%Y-%m-%d %H:%M UTC")
     rows = [
-        f"{'*' if row.current else ' '} {row.run_id}  as of {row.as_of}  finished {row.finished_at}  {row.status}"
-        for row in listed.itertuples()
+        f"{'*' if row.current else ' '} {row.run_id}  as of {row.as_of}  finished {row.finished_at}  {row.status}  "
+        f"code {row.code_version}{f'  current since {when}, by {row.published_by}' if row.current else ''}"
+        for row, when in zip(listed.itertuples(), since, strict=True)
     ]
     return "\n".join([*rows, "* = current"])
 
@@ -92,6 +95,11 @@ def tell_rollback(home: Home, params: Params, run: str | None) -> str:
         raise InputError(NOTHING)
     target = rollback(open_database(database_url(home, params)), run)
     return "\n".join([f"{target} is the current run", *tell_where(show_current(home, params))])
+
+
+def tell_grant(home: Home, params: Params, role: str, *, with_persons: bool) -> str:
+    """Write the script that lets a role read what is published, and nothing else."""
+    return grant_script(database_url(home, params), role, with_persons=with_persons)
 
 
 def tell_params(params: Params) -> str:

@@ -280,7 +280,10 @@ def conform(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     cells = {column: _typed(frame, column, kind, name) for column, kind in types.items()}
     for column in key:
         cells[column] = _filled(cells[column], name)
-    return pd.DataFrame(cells, index=frame.index).sort_values(list(key), kind="stable", ignore_index=True)
+    typed = pd.DataFrame(cells, index=frame.index, copy=False).reset_index(drop=True)
+    order = typed[list(key)].sort_values(list(key), kind="stable").index.to_numpy()
+    # Millions of rows that stand in their order already are not copied.
+    return typed if np.all(order[1:] > order[:-1]) else typed.take(order).reset_index(drop=True)
 
 
 def _typed(frame: pd.DataFrame, column: str, kind: _Type, table: str) -> pd.Series:
