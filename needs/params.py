@@ -53,6 +53,7 @@ class ExecutionParams(Section):
     keep_runs: int = param(30, "runs kept in the database", unit="runs", ge=1, le=10000)
     limits: LimitParams = LimitParams()
     keep_desks: int = param(3, "runs of which advisers can be told: what they left is kept", unit="runs", ge=1, le=1000)
+    keep_logs: int = param(90, "nights whose log is kept in var/log", unit="logs", ge=7, le=10000)
 
 
 class IngestParams(Section):

@@ -9,6 +9,8 @@ from datetime import datetime
 from needs.home import Home
 from needs.params import Params
 from needs.run.ingest import list_changed
+from needs.run.nightly import MADE, NIGHT, Asked
+from needs.store.lake import newest_day
 
 
 @dataclass(frozen=True)
@@ -17,4 +19,10 @@ class Foreseen:
 
     stage: str
     runs: bool
-    why: Sequence[str]
+    why: Sequence[str] = ()
+
+
+def foresee(home: Home, params: Params, asked: Asked, now: datetime) -> list[Foreseen]:
+    """Say of every stage that is asked for whether it would be carried out. Nothing is written, in the lake or elsewhere."""
+    told = {"ingest": list_changed(home, params.ingest) if "ingest" in asked.stages else []}
+    return []

@@ -26,7 +26,7 @@ from needs.params import IngestParams
 from needs.privacy import hold_key, load_key, pseudonymise
 from needs.run.code import code_version
 from needs.run.door import Door
-from needs.run.progress import counted
+from needs.run.progress import ENDED, counted, measured
 from needs.show.figures import safe_cell
 from needs.store.lake import drop_table, move_in, print_files, print_of, print_table, read_manifest, write_table
 
@@ -236,9 +236,11 @@ def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFr
         write_table(home.lake, source.contract, *_in_order(kept, checked.origin, source.contract))
         _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
     counts = (checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
+    took, told = measured(started), dict(zip(("rows in", "kept", "rejected", "repeated", "outside the Region"), counts, strict=True))
     log.info(
         "read %s: %d rows in, %d kept, %d rejected, %d repeated, %d outside the Region, %.1f s",
-        *(source.name, *counts, time.monotonic() - started),
+        *(source.name, *counts, took["seconds"]),
+        extra={"event": ENDED, "step": f"read {source.name}", "rows": told, **took},
     )
     return Arrival(source.name, *counts, len(checked.unknown))
 

@@ -29,11 +29,13 @@ from needs.run.pipeline import STAGES, assemble, line_of
 from needs.run.progress import step
 from needs.run.shown import Shown, database_url, show_current
 from needs.run.stages import Given, Line, Shelf
-from needs.store.publish import COMPLETE, Run, list_runs, open_database, prune, publish
+from needs.store.lake import ages_of
+from needs.store.publish import COMPLETE, ROLLBACK, Run, list_runs, open_database, prune, publish
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 MADE = tuple(stage.name for stage in STAGES)
+SOME_FAILED = 4
 NIGHT = ("ingest", MADE[0], "training", *MADE[1:], "gate", "publish", "report", "digest")
 
 
@@ -68,12 +70,21 @@ class Asked:
 
 @dataclass(frozen=True)
 class Published:
-    """What a night came to, and where the results of the current run lie; ``new`` when it was published now."""
+    """What a night came to, and where the results of the current run lie; ``new`` when it was published now.
+
+    ``failed`` are the territories that the run says nothing of, because their tasks failed.
+    """
 
     run_id: str
     new: bool
     database: str
     shown: Shown | None
+    failed: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """What the command exits with."""
+        return SOME_FAILED if self.failed else 0
 
 
 class Night:
@@ -102,11 +113,17 @@ class Night:
         day = day_of(self.home, self.asked.as_of, self.started)
         inputs = look_into(self.home, day, self.params, door_of(self.home, arrivals), self.shelf)
         line = self._line(inputs)
-        log.info("run %s: as of %s, exercise %d", line.inputs.run_id, f"{day:%Y-%m-%d}", line.inputs.exercise)
+        self._tell(line.inputs)
         if self.asked.only in MADE:
             line[self.asked.only]
             return self._done(new=False)
         return self._publish(line)
+
+    def _tell(self, inputs: Inputs) -> None:
+        """Say which run it is, and how old what it knows is."""
+        day = f"{inputs.as_of:%Y-%m-%d}"
+        told = {"run_id": inputs.run_id, "as_of": day, "ages": ages_of(self.home.lake, inputs.as_of)}
+        log.info("run %s: as of %s, exercise %d", inputs.run_id, day, inputs.exercise, extra=told)
 
     def _ingest(self) -> list[Arrival]:
         with limited(self.params.execution.limits, "ingest"):
@@ -128,20 +145,28 @@ class Night:
         return Given(self.shelf.take("training", key, Models), key)
 
     def _publish(self, line: Line) -> Published:
-        """Publish a run that is not there yet, and show it."""
+        """Publish a run that is not there yet, or that is asked for again, and show the current one."""
         run_id, runs = line.inputs.run_id, list_runs(self.engine)
-        new = run_id not in set(runs["run_id"]) or bool(self.asked.again)
         tables = None
-        if new:
-            tables = assemble(line)
-            with step("publish") as rows:
-                publish(self.engine, self._row(line.inputs), tables, published_by="nightly")
-                prune(self.engine, self.params.execution.keep_runs)
-                rows |= {"tables": len(tables), "rows": sum(map(len, tables.values()))}
+        if run_id not in set(runs["run_id"]) or self.asked.again:
+            tables = self._write(line)
+        elif _rolled_back(runs, run_id):
+            log.warning("run %s is there, and somebody went back to an earlier one: it stays so (--force publishes it)", run_id)
+        else:
+            publish(self.engine, self._row(line.inputs), {}, published_by="nightly")
         self._leave(line)
         shown = show_current(self.home, self.params, tables, again="report" in self.asked.again)
         self.shelf.keep(line.keys())
-        return Published(run_id, new, database_url(self.home, self.params), shown)
+        return Published(run_id, tables is not None, database_url(self.home, self.params), shown)
+
+    def _write(self, line: Line) -> dict[str, pd.DataFrame]:
+        """Write the tables of a run, and make it current."""
+        tables = assemble(line)
+        with limited(self.params.execution.limits, "publish"), step("publish") as rows:
+            written = publish(self.engine, self._row(line.inputs), tables, published_by="nightly", again=bool(self.asked.again))
+            prune(self.engine, self.params.execution.keep_runs)
+            rows |= {"tables": len(written), "rows": sum(written.values())}
+        return tables
 
     def _leave(self, line: Line) -> None:
         """Leave for advisers what they answer from."""
@@ -163,6 +188,12 @@ class Night:
             params_sha256=inputs.params.sha256(),
             data_sha256=inputs.data_sha256,
         )
+
+
+def _rolled_back(runs: pd.DataFrame, run_id: str) -> bool:
+    """Whether somebody went back from a run that is there to the current one."""
+    current = runs[runs["current"]]
+    return bool((current["published_by"] == ROLLBACK).any() and (current["run_id"] != run_id).any())
 
 
 def run_nightly(

@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from needs.home import Home
 from needs.params import Params
 from needs.run.foresee import foresee
+from needs.run.logs import recording
 from needs.run.nightly import Asked, run_nightly
 from needs.run.shown import Shown
 
 
 def tell_nightly(home: Home, params: Params, asked: Asked) -> tuple[str, int]:
     """Run the night; say what it came to and where the results lie, and with which code to exit."""
-    published = run_nightly(home, params, asked=asked)
+    options = {"as_of": asked.as_of, "only": asked.only, "from": asked.since, "force": asked.force or None}
+    with recording(home, params.execution.keep_logs, options=options) as journal:
+        published = run_nightly(home, params, asked=asked)
+        journal.exit_code = published.exit_code
     state = "published" if published.new else "already published: nothing changed"
     where = tell_where(published.shown) if published.shown else []
     return "\n".join([f"run {published.run_id} {state}", f"database  {published.database}", *where]), published.exit_code

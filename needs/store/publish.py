@@ -25,6 +25,7 @@ from needs.store.database import reading, writing
 from needs.store.schema import CURRENT_RUN, RUNS, SCHEMA_VERSION, TABLES, key_of
 
 COMPLETE = "complete"
+ROLLBACK = "rollback"
 NOTHING = "Nothing has been published yet: run 'needs nightly'."
 
 
@@ -51,10 +52,13 @@ class Run:
         return {**asdict(self), **times, "schema_version": SCHEMA_VERSION}
 
 
-def publish(engine: Engine, run: Run, tables: Mapping[str, pd.DataFrame], *, published_by: str) -> dict[str, int]:
+def publish(
+    engine: Engine, run: Run, tables: Mapping[str, pd.DataFrame], *, published_by: str, again: bool = False
+) -> dict[str, int]:
     """Write a complete run and make it current, in one transaction. Returns the rows written, by table.
 
-    A run that is already there keeps its rows, and nothing is written; it becomes current again if another one was.
+    A run that is already there keeps its rows, and nothing is written, unless ``again`` asks for it; it becomes current
+    again if another one was.
     """
     if run.status != COMPLETE:
         raise ValueError(f"run {run.run_id} is {run.status}; only a complete run is published")
@@ -62,7 +66,10 @@ def publish(engine: Engine, run: Run, tables: Mapping[str, pd.DataFrame], *, pub
         raise ValueError(f"no published tables are called {sorted(unknown)}")
     written: dict[str, int] = {}
     with writing(engine) as connection:
-        if run.run_id not in _run_ids(connection):
+        there = run.run_id in _run_ids(connection)
+        if there and again:
+            _remove(connection, [run.run_id])
+        if again or not there:
             connection.execute(insert(RUNS).values(run.row()))
             written = {RUNS.name: 1}
             for name, frame in tables.items():
@@ -106,7 +113,7 @@ def rollback(engine: Engine, run_id: str | None) -> str:
         target = run_id or _run_before(runs, current)
         if target not in runs:
             raise InputError(f"No run is called '{target}'. {_listing(runs)}")
-        _make_current(connection, target, "rollback")
+        _make_current(connection, target, ROLLBACK)
     return target
 
 
@@ -155,6 +162,11 @@ def prune(engine: Engine, keep: int) -> list[str]:
     with writing(engine) as connection:
         current = connection.scalar(select(CURRENT_RUN.c.run_id))
         gone = [run_id for run_id in _run_ids(connection)[keep:] if run_id != current]
-        for table in (*TABLES.values(), RUNS):
-            connection.execute(delete(table).where(table.c.run_id.in_(gone)))
+        _remove(connection, gone)
     return gone
+
+
+def _remove(connection: Connection, runs: Sequence[str]) -> None:
+    """Remove runs with all their rows."""
+    for table in (CURRENT_RUN, *TABLES.values(), RUNS):
+        connection.execute(delete(table).where(table.c.run_id.in_(runs)))
