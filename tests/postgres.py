@@ -33,11 +33,13 @@ class Server:
 
     folder: Path
     port: int
+    durable: bool
     _numbers: Iterator[int] = field(default_factory=count)
 
     def start(self) -> None:
-        """Start, and wait until it answers. What it commits survives a crash of the server, not one of the machine."""
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        """Start, and wait until it answers. What it commits survives its crash; that of the machine, where it is durable."""
+        flushed = "on" if self.durable else "off"
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync={flushed}"
         self._call("pg_ctl", "-w", "-s", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self) -> None:
@@ -87,14 +89,14 @@ def _somebody() -> dict[str, object]:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    """Serve an empty PostgreSQL, and leave nothing of it."""
+def serving(*, durable: bool = False) -> Iterator[Server]:
+    """Serve an empty PostgreSQL, and leave nothing of it; one for tests is quick and does not wait for the disk."""
     with tempfile.TemporaryDirectory(prefix="needs-postgres-") as name:
         folder = Path(name)
         _bring(folder)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            server = Server(folder, free.getsockname()[1])
+            server = Server(folder, free.getsockname()[1], durable)
         server.lay()
         server.start()
         try:
