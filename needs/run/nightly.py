@@ -92,7 +92,8 @@ class Night:
 
     def __init__(self, home: Home, params: Params, asked: Asked, clock: Clock) -> None:
         self.home, self.params, self.asked, self.clock = home, params, asked, clock
-        self.engine = open_database(database_url(home, params))
+        self.url = database_url(home, params)
+        self.engine = open_database(self.url)
         self.shelf = Shelf(home.stages)
         self.started = self.now()
 
@@ -109,14 +110,14 @@ class Night:
         """Carry out the stages that are asked for."""
         arrivals = self._ingest() if "ingest" in self.asked.stages else recall(self.home)
         if self.asked.only == "ingest":
-            return self._done(new=False)
+            return Published("", new=False, database=self.url, shown=None)
         day = day_of(self.home, self.asked.as_of, self.started)
         inputs = look_into(self.home, day, self.params, door_of(self.home, arrivals), self.shelf)
         line = self._line(inputs)
         self._tell(line.inputs)
         if self.asked.only in MADE:
             line[self.asked.only]
-            return self._done(new=False)
+            return Published(line.inputs.run_id, new=False, database=self.url, shown=None)
         return self._publish(line)
 
     def _tell(self, inputs: Inputs) -> None:
@@ -157,7 +158,7 @@ class Night:
         self._leave(line)
         shown = show_current(self.home, self.params, tables, again="report" in self.asked.again)
         self.shelf.keep(line.keys())
-        return Published(run_id, tables is not None, database_url(self.home, self.params), shown)
+        return Published(run_id, tables is not None, self.url, shown)
 
     def _write(self, line: Line) -> dict[str, pd.DataFrame]:
         """Write the tables of a run, and make it current."""

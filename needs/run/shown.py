@@ -27,17 +27,21 @@ _STAGE = "report"
 
 @dataclass(frozen=True)
 class Shown:
-    """Where the page and the exports of a run lie, and a hash of their bytes."""
+    """Where the page and the exports of a run lie."""
 
     page: Path
     exports: tuple[Path, ...]
-    written: str = ""
 
-    @property
-    def lies(self) -> bool:
-        """Whether all of it lies as it was written."""
-        files = (self.page, *self.exports)
-        return all(path.is_file() for path in files) and print_files(files) == self.written
+    @classmethod
+    def lying(cls, home: Home, written: Mapping[str, str]) -> Shown | None:
+        """Give what was ``written`` (path in the home: hash), where all of it lies as it was."""
+        paths = [home.root / name for name in written]
+        whole = all(path.is_file() and print_files([path]) == written[name] for path, name in zip(paths, written, strict=True))
+        return cls(paths[0], tuple(paths[1:])) if whole else None
+
+    def prints(self, home: Home) -> dict[str, str]:
+        """Hash the files, each by its path in the home."""
+        return {str(path.relative_to(home.root)): print_files([path]) for path in (self.page, *self.exports)}
 
 
 def database_url(home: Home, params: Params) -> str:
@@ -52,15 +56,15 @@ def show_current(home: Home, params: Params, tables: Mapping[str, pd.DataFrame] 
     """
     engine = open_database(database_url(home, params))
     run, shelf = current_run(engine), Shelf(home.stages)
-    key = print_of(run.run_id, run.code_version, params.show.language, str(home.root))
-    if not again and shelf.holds(_STAGE, key) and (shown := shelf.take(_STAGE, key, Shown)).lies:
-        return shown
+    key = print_of(run.run_id, run.code_version, params.show.language)
+    if not again and shelf.holds(_STAGE, key) and (there := Shown.lying(home, shelf.take(_STAGE, key, dict))):
+        return there
     with step("page and exports") as rows:
         tables = tables or {name: read_current(engine, name) for name in TABLES}
         page, exports = _write(home, run, tables, params.show.language)
         rows |= {"rows": sum(map(len, tables.values())), "files": 1 + len(exports)}
-    shown = Shown(page, exports, print_files((page, *exports)))
-    shelf.put(_STAGE, key, shown, {"run_id": run.run_id})
+    shown = Shown(page, exports)
+    shelf.put(_STAGE, key, shown.prints(home), {"run_id": run.run_id})
     shelf.keep({_STAGE: key})
     return shown
 

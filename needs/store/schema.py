@@ -293,7 +293,7 @@ def _typed(frame: pd.DataFrame, column: str, kind: _Type, table: str) -> pd.Seri
     try:
         if kind is Text:
             return _text(cells)
-        numbers = cells.astype("float64") if kind is Float else cells.astype("Int64")
+        numbers = cells.astype("float64") + 0.0 if kind is Float else cells.astype("Int64")  # a database knows no -0.0
     except (TypeError, ValueError) as error:
         raise ValueError(f"{table}.{column}: {error}") from error
     if kind is Float and np.isinf(numbers.to_numpy()).any():
