@@ -25,6 +25,7 @@ from needs.run.forecasts import forecast_levels, judge_forecasts
 from needs.run.gates import hold_gates, refuse_nothing
 from needs.run.inputs import Inputs
 from needs.run.matching import Proposed, propose
+from needs.run.profiles import profile_features
 from needs.run.progress import step
 from needs.run.skills import count_mass, tell_skills
 from needs.store.schema import TABLES
@@ -77,6 +78,7 @@ def compute(inputs: Inputs) -> Computed:
         }
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, **proposed.tables}
     tables |= {"skill_needs": told.needs, **added, **bought}
+    tables["feature_profiles"] = profile_features(features, params.features.privacy.smallest_cell)
     seen, age = (inputs.tables, features, tables, judged, told.mass), (inputs.as_of - inputs.tables.newest).days
     digested = Digested(*seen, plan, proposed.audited, proposed.granted, proposed.gap, effects.everybody, inputs.door, age)
     return Computed(_held(tables | {"digest": write_digest(digested, params)}, features, plan, inputs), proposed)

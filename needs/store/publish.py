@@ -23,10 +23,11 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from features.vocabulary import InputError
-from needs.store.schema import CURRENT_RUN, EDITION, METADATA, RUNS, SCHEMA_VERSION, TABLES, conform, key_of
+from needs.store.schema import BESIDE, CURRENT_RUN, EDITION, METADATA, RUNS, SCHEMA_VERSION, TABLES, conform, key_of
 
 COMPLETE = "complete"
 NOTHING = "Nothing has been published yet: run 'needs nightly'."
+_EVERY = {**TABLES, **BESIDE}
 _CHUNK = 20_000
 _SQLITE_BUSY_S = 30
 
@@ -131,7 +132,7 @@ def _lay_tables(engine: Engine) -> None:
             )
         METADATA.create_all(connection)
         connection.execute(insert(EDITION).values(schema_version=SCHEMA_VERSION))
-        for name, table in TABLES.items():
+        for name, table in _EVERY.items():
             rows = select(*table.c).join(CURRENT_RUN, CURRENT_RUN.c.run_id == table.c.run_id)
             connection.exec_driver_sql(f"CREATE VIEW current_{name} AS {rows.compile(connection)}")
 
@@ -163,16 +164,25 @@ def _shown(address: URL) -> str:
     return address.render_as_string(hide_password=True)
 
 
-def publish(engine: Engine, run: Run, tables: Mapping[str, pd.DataFrame], *, published_by: str) -> bool:
+def publish(
+    engine: Engine,
+    run: Run,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    published_by: str,
+    beside: Mapping[str, pd.DataFrame] | None = None,
+) -> bool:
     """Write a complete run and make it current, in one transaction. True when it was not there yet.
+
+    ``beside`` is what is told of the run that its inputs alone do not make: its gates.
 
     A run that is already there keeps its rows; it becomes current again if another one was.
     """
     if run.status != COMPLETE:
         raise ValueError(f"run {run.run_id} is {run.status}; only a complete run is published")
-    if unknown := set(tables) - set(TABLES):
+    if unknown := (set(tables) - set(TABLES)) | (set(beside or {}) - set(BESIDE)):
         raise ValueError(f"no published tables are called {sorted(unknown)}")
-    frames = {name: conform(name, frame) for name, frame in tables.items()}
+    frames = {name: conform(name, frame) for name, frame in {**tables, **(beside or {})}.items()}
     with _writing(engine) as connection:
         new = run.run_id not in _run_ids(connection)
         if new:
@@ -190,7 +200,7 @@ def _writing(engine: Engine) -> AbstractContextManager[Connection]:
 
 def _write_rows(connection: Connection, name: str, frame: pd.DataFrame, run_id: str) -> None:
     """Insert a conformed frame under its run. One row per row of the frame."""
-    statement = insert(TABLES[name])
+    statement = insert(_EVERY[name])
     names = ["run_id", *frame.columns]
     for first in range(0, len(frame), _CHUNK):
         cells = [_plain(frame[column].iloc[first : first + _CHUNK]) for column in frame]
@@ -276,11 +286,18 @@ def read_few(engine: Engine, table: str, columns: Sequence[str], **held: Sequenc
         return [tuple(row) for row in connection.execute(query.order_by(*(own[name] for name in key_of(table))))]
 
 
+def count_current(engine: Engine, table: str) -> int:
+    """Count the rows of one table of the current run; none when nothing has been published."""
+    run = select(CURRENT_RUN.c.run_id).scalar_subquery()
+    with engine.connect() as connection:
+        return int(connection.scalar(select(func.count()).where(TABLES[table].c.run_id == run)) or 0)
+
+
 def _read(connection: Connection, table: str, run_id: str | None) -> pd.DataFrame:
-    if table not in TABLES:
+    if table not in _EVERY:
         raise ValueError(f"no published table is called {table}")
-    columns = [column for column in TABLES[table].c if column.name != "run_id"]
-    rows = connection.execute(select(*columns).where(TABLES[table].c.run_id == run_id)).all()
+    columns = [column for column in _EVERY[table].c if column.name != "run_id"]
+    rows = connection.execute(select(*columns).where(_EVERY[table].c.run_id == run_id)).all()
     cells = zip(*rows, strict=True) if rows else [()] * len(columns)
     named = zip((column.name for column in columns), cells, strict=True)
     return conform(table, pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in named}))
@@ -293,6 +310,6 @@ def prune(engine: Engine, keep: int) -> list[str]:
     with _writing(engine) as connection:
         current = connection.scalar(select(CURRENT_RUN.c.run_id))
         gone = [run_id for run_id in _run_ids(connection)[keep:] if run_id != current]
-        for table in (*TABLES.values(), RUNS):
+        for table in (*_EVERY.values(), RUNS):
             connection.execute(delete(table).where(table.c.run_id.in_(gone)))
     return gone
