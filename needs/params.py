@@ -26,6 +26,7 @@ from models.policy import PolicyParams
 from models.ranking import RankingParams
 from models.reconcile import ReconcileParams
 from models.skills import SkillNeedParams
+from needs.run.comparisons import GateParams
 from needs.run.limits import LimitParams
 from needs.settings import change_section, read_section
 
@@ -98,6 +99,7 @@ class Params(Section):
     matching: MatchingParams = MatchingParams()
     pathways: PathwayParams = PathwayParams()
     advice: AdviceParams = AdviceParams()
+    gates: GateParams = GateParams()
     show: ShowParams = ShowParams()
     execution: ExecutionParams = ExecutionParams()
 

@@ -85,18 +85,11 @@ def _sources(digested: Digested) -> Iterator[Line]:
             yield "warning", "sources.missing", {"source": name}, 0.0
     if count := int(digested.features.seen.border["positions"].sum()):
         yield "info", "sources.border", {"count": count}, count
-    if count := _unused(digested.known):
-        yield "warning", "sources.unused", {"source": "overrides", "count": count}, count
     if count := int(digested.features.seen.unplaced_signals["signals"].sum()):
         yield "warning", "sources.unplaced_signals", {"count": count}, count
     if count := len(digested.features.crosswalks.corrections):
         yield "info", "sources.corrections", {"count": count}, count
     yield from _unmapped(digested.features.unmapped)
-
-
-def _unused(known: Tables) -> int:
-    """Count the human decisions that no step uses yet: those on crosswalks, groups of sectors and lots are used."""
-    return int((~known.overrides["object"].isin(["crosswalk", "sector_group", "lot"])).sum())
 
 
 def _unmapped(listed: pd.DataFrame) -> Iterator[Line]:

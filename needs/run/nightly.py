@@ -20,6 +20,7 @@ from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
 from needs.run.desk import clear, is_whole, leave
+from needs.run.gates import judge_run, read_before
 from needs.run.ingest import Arrival, door_of, ingest, recall
 from needs.run.inputs import Inputs
 from needs.run.known import day_of, look_into
@@ -162,9 +163,14 @@ class Night:
 
     def _write(self, line: Line) -> dict[str, pd.DataFrame]:
         """Write the tables of a run, and make it current."""
+        limits, inputs = self.params.execution.limits, line.inputs
         tables = assemble(line)
-        with limited(self.params.execution.limits, "publish"), step("publish") as rows:
-            written = publish(self.engine, self._row(line.inputs), tables, published_by="nightly", again=bool(self.asked.again))
+        with limited(limits, "gate"), step("gates") as rows:
+            held = judge_run(tables, line["features"], line["plan"].plan, read_before(self.engine), inputs)
+            rows |= {"held": int(held["held"].sum()), "not judged": int(held["held"].isna().sum())}
+        with limited(limits, "publish"), step("publish") as rows:
+            told = {"published_by": "nightly", "beside": {"gates": held}, "again": bool(self.asked.again)}
+            written = publish(self.engine, self._row(inputs), tables, **told)
             prune(self.engine, self.params.execution.keep_runs)
             rows |= {"tables": len(written), "rows": sum(written.values())}
         return tables

@@ -29,6 +29,7 @@ from needs.run.forecasts import forecast_levels
 from needs.run.gates import hold_gates, refuse_nothing
 from needs.run.inputs import Inputs
 from needs.run.matching import Proposed, propose
+from needs.run.profiles import profile_features
 from needs.run.progress import step
 from needs.run.skills import count_mass, tell_skills
 from needs.run.stages import Given, Line, Shelf, Stage
@@ -161,6 +162,7 @@ def assemble(line: Line) -> dict[str, pd.DataFrame]:
     tables = {"forecasts": line["forecast"], "sector_needs": ranked.needs, "skill_needs": ranked.skills.needs}
     tables |= {"outcomes": publishable(features.outcomes), **told.added, **bought.tables}
     tables |= {**proposed.tables, "assumptions": list_assumptions(inputs)}
+    tables["feature_profiles"] = profile_features(features, inputs.params.features.privacy.smallest_cell)
     seen = (inputs.tables, features, tables, line["models"].judged, ranked.skills.mass)
     age = (inputs.as_of - inputs.tables.newest).days
     digested = Digested(

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import BigInteger, Connection, Float, Integer, Row, Table, Text, insert, select
 
-from needs.store.schema import TABLES, conform
+from needs.store.schema import EVERY, conform
 
 _CHUNK = 50_000
 _KINDS = {Text: pa.string(), Float: pa.float64(), Integer: pa.int64(), BigInteger: pa.int64()}
@@ -26,8 +26,8 @@ _ENDS = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def write_rows(connection: Connection, name: str, frame: pd.DataFrame, run_id: str) -> int:
     """Write a frame of a published table under its run, sorted by key. Returns its rows."""
-    chunks = _chunks(conform(name, frame), _arrow(TABLES[name]))
-    (_copy if connection.dialect.name == "postgresql" else _insert)(connection, TABLES[name], chunks, run_id)
+    chunks = _chunks(conform(name, frame), _arrow(EVERY[name]))
+    (_copy if connection.dialect.name == "postgresql" else _insert)(connection, EVERY[name], chunks, run_id)
     return len(frame)
 
 
@@ -83,7 +83,7 @@ def _escaped(cells: pa.Array | pa.Scalar) -> pa.Array | pa.Scalar:
 
 def read_rows(connection: Connection, name: str, run_id: str | None) -> pd.DataFrame:
     """Read a published table of a run, sorted by key. Rows as published; none without a run."""
-    table = TABLES[name]
+    table = EVERY[name]
     schema = _arrow(table)
     query = select(*(table.c[column] for column in schema.names)).where(table.c.run_id == run_id)
     result = connection.execute(query.execution_options(yield_per=_CHUNK))

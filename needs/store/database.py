@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from features.vocabulary import InputError
-from needs.store.schema import CURRENT_RUN, EDITION, METADATA, SCHEMA_VERSION, TABLES
+from needs.store.schema import CURRENT_RUN, EDITION, METADATA, SCHEMA_VERSION, EVERY
 
 _WAIT_S = 120
 """Seconds a writer waits for another one: longer than a Region's run takes to be written."""
@@ -187,7 +187,7 @@ def _lay_tables(engine: Engine) -> None:
             )
         METADATA.create_all(connection)
         connection.execute(insert(EDITION).values(schema_version=SCHEMA_VERSION))
-        for name, table in TABLES.items():
+        for name, table in EVERY.items():
             rows = select(*table.c).join(CURRENT_RUN, CURRENT_RUN.c.run_id == table.c.run_id)
             connection.exec_driver_sql(f"CREATE VIEW current_{name} AS {rows.compile(connection)}")
 

@@ -22,7 +22,7 @@ from features.vocabulary import InputError
 from needs.store.bulk import read_rows, write_rows
 from needs.store.database import open_database as open_database
 from needs.store.database import reading, writing
-from needs.store.schema import CURRENT_RUN, RUNS, SCHEMA_VERSION, TABLES, key_of
+from needs.store.schema import BESIDE, CURRENT_RUN, EVERY, RUNS, SCHEMA_VERSION, TABLES, key_of
 
 COMPLETE = "complete"
 ROLLBACK = "rollback"
@@ -53,16 +53,24 @@ class Run:
 
 
 def publish(
-    engine: Engine, run: Run, tables: Mapping[str, pd.DataFrame], *, published_by: str, again: bool = False
+    engine: Engine,
+    run: Run,
+    tables: Mapping[str, pd.DataFrame],
+    *,
+    published_by: str,
+    beside: Mapping[str, pd.DataFrame] | None = None,
+    again: bool = False,
 ) -> dict[str, int]:
     """Write a complete run and make it current, in one transaction. Returns the rows written, by table.
+
+    ``beside`` is what is told of the run that its inputs alone do not make: its gates.
 
     A run that is already there keeps its rows, and nothing is written, unless ``again`` asks for it; it becomes current
     again if another one was.
     """
     if run.status != COMPLETE:
         raise ValueError(f"run {run.run_id} is {run.status}; only a complete run is published")
-    if unknown := set(tables) - set(TABLES):
+    if unknown := (set(tables) - set(TABLES)) | (set(beside or {}) - set(BESIDE)):
         raise ValueError(f"no published tables are called {sorted(unknown)}")
     written: dict[str, int] = {}
     with writing(engine) as connection:
@@ -72,7 +80,7 @@ def publish(
         if again or not there:
             connection.execute(insert(RUNS).values(run.row()))
             written = {RUNS.name: 1}
-            for name, frame in tables.items():
+            for name, frame in {**tables, **(beside or {})}.items():
                 written[name] = write_rows(connection, name, frame, run.run_id)
         _make_current(connection, run.run_id, published_by)
     return written
@@ -155,6 +163,13 @@ def read_few(engine: Engine, table: str, columns: Sequence[str], **held: Sequenc
         return [tuple(row) for row in connection.execute(query.order_by(*(own[name] for name in key_of(table))))]
 
 
+def count_current(engine: Engine, table: str) -> int:
+    """Count the rows of one table of the current run; none when nothing has been published."""
+    run = select(CURRENT_RUN.c.run_id).scalar_subquery()
+    with reading(engine) as connection:
+        return int(connection.scalar(select(func.count()).where(TABLES[table].c.run_id == run)) or 0)
+
+
 def prune(engine: Engine, keep: int) -> list[str]:
     """Remove all runs but the last ``keep`` and the current one. Returns the removed ones, the last first."""
     if keep < 1:
@@ -168,5 +183,5 @@ def prune(engine: Engine, keep: int) -> list[str]:
 
 def _remove(connection: Connection, runs: Sequence[str]) -> None:
     """Remove runs with all their rows."""
-    for table in (CURRENT_RUN, *TABLES.values(), RUNS):
+    for table in (CURRENT_RUN, *EVERY.values(), RUNS):
         connection.execute(delete(table).where(table.c.run_id.in_(runs)))

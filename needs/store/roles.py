@@ -8,7 +8,7 @@ from sqlalchemy import Table
 
 from features.vocabulary import InputError
 from needs.store.database import address_of
-from needs.store.schema import CURRENT_RUN, EDITION, METADATA, RUNS, TABLES
+from needs.store.schema import CURRENT_RUN, EDITION, METADATA, RUNS, EVERY
 
 _LONGEST = 63  # bytes of a name in PostgreSQL; it cuts longer ones without a word
 _PERSON = "person"
@@ -26,8 +26,8 @@ def grant_script(url: str, role: str, *, with_persons: bool) -> str:
             "execution.database in params.yaml, like postgresql://needs@host/needs."
         )
     quoted = _quoted(role)
-    read = [f"current_{name}" for name, table in TABLES.items() if with_persons or not _of_persons(table)]
-    ours = [*(f"current_{name}" for name in TABLES), *METADATA.tables]
+    read = [f"current_{name}" for name, table in EVERY.items() if with_persons or not _of_persons(table)]
+    ours = [*(f"current_{name}" for name in EVERY), *METADATA.tables]
     create = f"BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {_text(role)}) THEN CREATE ROLE {quoted}; END IF; END"
     usage = f"BEGIN EXECUTE format({_text('GRANT USAGE ON SCHEMA %I TO %I')}, current_schema(), {_text(role)}); END"
     return "\n".join(
