@@ -1,7 +1,7 @@
 """Publish the recommendations of a Region, five million rows, to a real server; and a tenth of them in other ways beside it.
 
-Rows are like those of a run: ten courses a person, reasons of about 150 characters. The server is started here, with its
-own settings but its place, and shares the machine with who publishes. The peer is the statement that the driver repeats for each row.
+Rows are like those of a run: ten courses a person, reasons of about 150 characters. The server is started here with its own
+settings and shares the machine with who publishes. The peer is the statement that SQLAlchemy repeats for each row.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import resource
 import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -101,7 +100,3 @@ def publish_held(url, megabytes, user):
         sys.stdout.write("published")
     except InputError as refusal:
         sys.stdout.write(str(refusal))
-
-
-def folder_of(url):
-    return Path(url.removeprefix("sqlite:///")).parent
