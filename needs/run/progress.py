@@ -36,9 +36,8 @@ def step(name: str) -> Iterator[dict[str, int]]:
     except BaseException:
         log.debug("%s: failed", name, extra={"event": FAILED, "step": name, **measured(started)})
         raise
-    counts, measured = ", ".join(f"{count} {what}" for what, count in rows.items()), measured(started)
-    told = {"event": ENDED, "step": name, "rows": rows, **measured}
-    log.info("%s: %s, %.1f s", name, counts, measured["seconds"], extra=told)
+    counts, took = ", ".join(f"{count} {what}" for what, count in rows.items()), measured(started)
+    log.info("%s: %s, %.1f s", name, counts, took["seconds"], extra={"event": ENDED, "step": name, "rows": rows, **took})
 
 
 def measured(started: float) -> dict[str, float]:
