@@ -236,7 +236,10 @@ def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFr
         write_table(home.lake, source.contract, *_in_order(kept, checked.origin, source.contract))
         _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
     counts = (checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
-    took, told = measured(started), dict(zip(("rows in", "kept", "rejected", "repeated", "outside the Region"), counts, strict=True))
+    took, told = (
+        measured(started),
+        dict(zip(("rows in", "kept", "rejected", "repeated", "outside the Region"), counts, strict=True)),
+    )
     log.info(
         "read %s: %d rows in, %d kept, %d rejected, %d repeated, %d outside the Region, %.1f s",
         *(source.name, *counts, took["seconds"]),

@@ -46,6 +46,7 @@ _INSTALLED = Path(__file__).parents[2]  # where the three packages lie
 _QUOTED = re.compile(r"""(?<!\w)(?P<mark>['"«]).*['"»](?!\w)""", re.DOTALL)
 _CATEGORY = re.compile(r":\d+: (\w+): ")  # how the standard library writes a warning
 _WARNINGS = "py.warnings"
+_SIGNALS = 128  # a code above is that of a command that a signal ended
 _LOGS = "*-*.jsonl"
 log = logging.getLogger(__name__)
 
@@ -175,10 +176,10 @@ def _exit_code(error: BaseException) -> int:
 
 
 def _outcome(code: int, error: BaseException | None) -> str:
-    """Say in a word how a run ended."""
-    if code in (130, 143):
+    """Say in words how a run ended."""
+    if code > _SIGNALS:
         return "stopped"
-    return "refused" if isinstance(error, InputError) else "a bug" if code == 1 else "done"
+    return "refused" if isinstance(error, InputError) else {0: "done", 1: "a bug"}.get(code, "done in part")
 
 
 def describe_error(error: BaseException, root: Path) -> dict[str, object]:
