@@ -118,7 +118,7 @@ def check_gates(
     rows["note"] = rows["note"].mask(absent, _FAILED)
     inside = ~((rows["value"] < rows["low"] - 1e-9) | (rows["value"] > rows["high"] + 1e-9))
     rows["held"] = inside.astype("boolean").where(rows["note"] == "")
-    return rows[ROW].sort_values(["gate", "group"], ignore_index=True)
+    return rows.reindex(columns=ROW).sort_values(["gate", "group"], ignore_index=True)
 
 
 def _judged(gate: str, table: pd.DataFrame, low: float, high: float) -> pd.DataFrame:
