@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import random
 import signal
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from processes import Ended, run, start
@@ -18,6 +18,9 @@ from needs.store.publish import open_database
 from needs.store.schema import TABLES
 
 
+Spoil = Callable[[], None]
+
+
 def one_night(root: Path, settings: tuple[str, ...], dies_at: tuple[str, str] | None = None, spoil: Spoil | None = None) -> None:
     """Carry out a night as the command does; it may die as a step is ``started`` or ``ended``, or be spoilt first."""
     from needs.cli import main
@@ -26,13 +29,8 @@ def one_night(root: Path, settings: tuple[str, ...], dies_at: tuple[str, str] | 
         logging.getLogger().addHandler(_Killer(*dies_at))
     if spoil:
         spoil()
-    import sys
-
     sys.argv = ["needs", "--home", str(root), *(f"--set={each}" for each in settings), "nightly"]
     main()
-
-
-Spoil = Callable[[], None]
 
 
 class _Killer(logging.Handler):
@@ -62,11 +60,10 @@ def killed_after(seconds: float, home: Home, *settings: str) -> int | None:
 
 
 def new_data(home: Home, turn: int) -> None:
-    """Deliver a file again, with another word in it: there is something new to run on."""
-    path = sorted(home.raw.glob("signals/*.csv"))[0]
-    head, *lines = path.read_text(encoding="utf-8").splitlines()
-    random.Random(turn).shuffle(lines)
-    path.write_text("\n".join([head, *lines[: len(lines) - 1]]) + "\n" if turn % 2 else "\n".join([head, *lines]) + "\n")
+    """Deliver one more file, with one line that nobody knew: there is something new to run on."""
+    line = f"2026-03-01;R;44;SECTEUR;236;1;{turn + 1}.0;comite;;2027-01-06"
+    header = sorted(home.raw.glob("signals/*.csv"))[0].read_text(encoding="utf-8").splitlines()[0]
+    (home.raw / "signals" / "zz_new.csv").write_text(f"{header}\n{line}\n", encoding="utf-8")
 
 
 def seen_by_readers(url: str) -> tuple[str, dict[str, str]]:

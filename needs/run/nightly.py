@@ -26,6 +26,7 @@ from needs.run.inputs import Inputs
 from needs.run.known import day_of, look_into
 from needs.run.limits import limited
 from needs.run.lock import alone
+from needs.run.message import leave_message, write_message
 from needs.run.pipeline import STAGES, assemble, line_of
 from needs.run.progress import step
 from needs.run.shown import Shown, database_url, show_current
@@ -73,13 +74,14 @@ class Asked:
 class Published:
     """What a night came to, and where the results of the current run lie; ``new`` when it was published now.
 
-    ``failed`` are the territories that the run says nothing of, because their tasks failed.
+    ``message`` is the digest of a run that is new, ``failed`` are the territories that the run says nothing of, because their tasks failed.
     """
 
     run_id: str
     new: bool
     database: str
     shown: Shown | None
+    message: str = ""
     failed: tuple[str, ...] = ()
 
     @property
@@ -137,7 +139,8 @@ class Night:
         return line_of(inputs, chosen, self.shelf, again=self.asked.again, barred=frozenset(MADE) - set(self.asked.stages))
 
     def _models(self, inputs: Inputs) -> Given:
-        from needs.run.pipeline import make_features
+        from needs.run.message import leave_message, write_message
+from needs.run.pipeline import make_features
         from needs.run.training import train
         line = line_of(inputs, Given(None, ""), self.shelf)
         key = inputs.data_sha256
@@ -149,9 +152,9 @@ class Night:
     def _publish(self, line: Line) -> Published:
         """Publish a run that is not there yet, or that is asked for again, and show the current one."""
         run_id, runs = line.inputs.run_id, list_runs(self.engine)
-        tables = None
+        tables, message = None, ""
         if run_id not in set(runs["run_id"]) or self.asked.again:
-            tables = self._write(line)
+            tables, message = self._write(line)
         elif _rolled_back(runs, run_id):
             log.warning("run %s is there, and somebody went back to an earlier one: it stays so (--force publishes it)", run_id)
         else:
@@ -159,21 +162,25 @@ class Night:
         self._leave(line)
         shown = show_current(self.home, self.params, tables, again="report" in self.asked.again)
         self.shelf.keep(line.keys())
-        return Published(run_id, tables is not None, self.url, shown)
+        return Published(run_id, tables is not None, self.url, shown, message)
 
-    def _write(self, line: Line) -> dict[str, pd.DataFrame]:
-        """Write the tables of a run, and make it current."""
+    def _write(self, line: Line) -> tuple[dict[str, pd.DataFrame], str]:
+        """Hold the gates, write the tables of a run, make it current, and say what changed."""
         limits, inputs = self.params.execution.limits, line.inputs
-        tables = assemble(line)
+        tables, before = assemble(line), read_before(self.engine)
         with limited(limits, "gate"), step("gates") as rows:
-            held = judge_run(tables, line["features"], line["plan"].plan, read_before(self.engine), inputs)
-            rows |= {"held": int(held["held"].sum()), "not judged": int(held["held"].isna().sum())}
+            gates = judge_run(tables, line["features"], line["plan"].plan, before, inputs)
+            rows |= {"held": int((gates["held"] == 1).sum()), "not judged": int(gates["held"].isna().sum())}
+        run = self._row(inputs)
         with limited(limits, "publish"), step("publish") as rows:
-            told = {"published_by": "nightly", "beside": {"gates": held}, "again": bool(self.asked.again)}
-            written = publish(self.engine, self._row(inputs), tables, **told)
+            told = {"published_by": "nightly", "beside": {"gates": gates}, "again": bool(self.asked.again)}
+            written = publish(self.engine, run, tables, **told)
             prune(self.engine, self.params.execution.keep_runs)
             rows |= {"tables": len(written), "rows": sum(written.values())}
-        return tables
+        with limited(limits, "digest"):
+            message = write_message(tables, before, gates, run, self.params.show.language)
+            leave_message(self.home.digests, run.run_id, message)
+        return tables, message.text
 
     def _leave(self, line: Line) -> None:
         """Leave for advisers what they answer from."""

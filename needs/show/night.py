@@ -20,7 +20,8 @@ def tell_nightly(home: Home, params: Params, asked: Asked) -> tuple[str, int]:
         journal.exit_code = published.exit_code
     state = "published" if published.new else "already published: nothing changed"
     where = tell_where(published.shown) if published.shown else []
-    return "\n".join([f"run {published.run_id} {state}", f"database  {published.database}", *where]), published.exit_code
+    lines = [f"run {published.run_id} {state}", f"database  {published.database}", *where]
+    return "\n".join([*lines, *(["", published.message.rstrip()] if published.message else [])]), published.exit_code
 
 
 def tell_dry_run(home: Home, params: Params, asked: Asked) -> str:
