@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import create_engine, func, select
 
 from features.vocabulary import InputError
 from needs.store.publish import Run, open_database, publish
@@ -93,6 +93,7 @@ def publish_when_told(url, run_id, begun):
 def publish_held(url, megabytes, user):
     """Publish where no file may grow beyond so many megabytes, as a user of this machine, and print what came of it."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (megabytes * 2**20, resource.RLIM_INFINITY))
+    create_engine("sqlite://").dispose()  # its modules, which that user may not be allowed to read
     if user is not None and os.geteuid() == 0:
         os.setuid(user)
     try:

@@ -37,7 +37,6 @@ _ADVICE = {
     "SQLITE_FULL": "Make room on its disk, then run again.",
     "SQLITE_IOERR": "Look whether its disk is full or broken, then run again.",
     "53": "Make room on the server, then run again.",
-    "": "Bring it back, then run again; or {setting}",
 }
 """What to do, by the first characters of a code: SQLSTATE of PostgreSQL, name of SQLite."""
 
@@ -57,7 +56,8 @@ def open_database(url: str, *, wait_s: int = _WAIT_S) -> Engine:
         _check_edition(engine)
     except DBAPIError as error:
         raise InputError(
-            f"{_shown(engine.url)}: the database cannot be opened ({_reason(error)}). {_way_out(engine.url)}"
+            f"{_shown(engine.url)}: the database cannot be opened ({_reason(error)}). "
+            f"{_advice(error, engine.url, _way_out(engine.url))}"
         ) from error
     return engine
 
@@ -151,24 +151,26 @@ def _in_words(engine: Engine, left: str) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, driver.Error) as error:
-        code = _code(error)
-        if isinstance(_cause(error), bugs) and code not in _ADVICE:
+        advice = _advice(error, engine.url, "")
+        if isinstance(_cause(error), bugs) and not advice:
             raise
-        advice = next(advice for start, advice in _ADVICE.items() if code.startswith(start))
         raise InputError(
             f"{_shown(engine.url)}: the database refused or was lost ({_reason(error)}). {left} "
-            f"{advice.format(setting=_setting(engine.url))}"
+            f"{advice or f'Bring it back, then run again; or {_setting(engine.url)}'}"
         ) from error
+
+
+def _advice(error: BaseException, address: URL, otherwise: str) -> str:
+    """Say what to do about a refusal whose code is known."""
+    cause = _cause(error)
+    code = str(getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None) or "")
+    known = (advice.format(setting=_setting(address)) for start, advice in _ADVICE.items() if code.startswith(start))
+    return next(known, otherwise)
 
 
 def _cause(error: BaseException) -> BaseException:
     """Give what the driver said; COPY speaks to the driver itself, the rest through SQLAlchemy."""
     return (error.orig or error) if isinstance(error, DBAPIError) else error
-
-
-def _code(error: BaseException) -> str:
-    cause = _cause(error)
-    return str(getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None) or "lost")
 
 
 def _reason(error: BaseException) -> str:
