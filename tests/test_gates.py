@@ -121,7 +121,7 @@ def test_what_is_no_longer_known_drifts(features: Features) -> None:
     assert drift["people.age"] > 1
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.none(), st.integers(0, 6), st.floats(-1e6, 1e6)), max_size=60), st.integers(1, 12))
 def test_no_bin_tells_of_few(features: Features, ages: list[float | None], smallest: int) -> None:
     rows = pd.DataFrame(columns=features.tonight.columns).assign(age=pd.Series(ages, dtype="float64"))

@@ -18,7 +18,7 @@ from features.vocabulary import InputError
 from needs.store.database import writing
 from needs.store.publish import list_runs, open_database, prune, publish, read_current, rollback
 from needs.store.roles import grant_script
-from needs.store.schema import CURRENT_RUN, EDITION, SCHEMA_VERSION, TABLES, conform, empty, key_of
+from needs.store.schema import BESIDE, CURRENT_RUN, EDITION, SCHEMA_VERSION, TABLES, conform, empty, key_of
 
 
 @pytest.fixture
@@ -34,6 +34,31 @@ def test_what_is_published_is_read_back_as_it_was(engine):
     for name in TABLES:
         expected = conform(name, tables()[name]) if name in tables() else empty(name)
         pd.testing.assert_frame_equal(read_current(engine, name), expected)
+
+
+def test_gates_stand_beside_a_run_in_the_same_transaction_and_go_with_it(engine):
+    found = pd.DataFrame(
+        {
+            "gate": ["seats", "rows"],
+            "group": ["all", "lots"],
+            "value": [0.2, 1.0],
+            "held": pd.array([False, None], dtype="boolean"),
+            "author": ["A. Martin", None],
+            "expires": pd.to_datetime(["2026-04-07", None]),
+        }
+    )
+    publish(engine, RUN, tables(), published_by="test", beside={"gates": found})
+    kept = read_current(engine, "gates")
+    pd.testing.assert_frame_equal(kept, conform("gates", found))
+    assert kept.loc[kept["gate"] == "seats", ["held", "expires"]].to_numpy().tolist() == [[0, "2026-04-07"]]
+    publish(engine, LATER, tables(7.0), published_by="test", beside={"gates": found.head(1)})
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM current_gates")) == 1
+    with pytest.raises(ValueError, match="forecasts"):
+        publish(engine, LAST, {}, published_by="test", beside={"forecasts": tables()["forecasts"]})
+    prune(engine, 1)
+    with engine.connect() as connection:
+        assert set(connection.scalars(select(BESIDE["gates"].c.run_id))) == {LATER.run_id}
 
 
 def test_views_show_the_current_run_only(engine):

@@ -30,8 +30,8 @@ def compare_plans(lots: pd.DataFrame, before: pd.DataFrame) -> Changes:
 def _set_side_by_side(lots: pd.DataFrame, before: pd.DataFrame, column: str) -> pd.DataFrame:
     """Add up cents and places of both plans. One row per value of the column in either."""
     sides = [side.groupby(column)[[*_AMOUNTS]].sum().rename(columns=_AMOUNTS) for side in (lots, before)]
-    both = sides[0].join(sides[1], how="outer", rsuffix="_before").fillna(0).astype("int64")
-    return both.rename_axis(column).reset_index()
+    both = pd.concat([sides[0], sides[1].add_suffix("_before")], axis=1).fillna(0).astype("int64")
+    return both.sort_index().rename_axis(column).reset_index()
 
 
 def _moved(both: pd.DataFrame) -> pd.DataFrame:

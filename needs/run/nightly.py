@@ -139,8 +139,7 @@ class Night:
         return line_of(inputs, chosen, self.shelf, again=self.asked.again, barred=frozenset(MADE) - set(self.asked.stages))
 
     def _models(self, inputs: Inputs) -> Given:
-        from needs.run.message import leave_message, write_message
-from needs.run.pipeline import make_features
+        from needs.run.pipeline import make_features
         from needs.run.training import train
         line = line_of(inputs, Given(None, ""), self.shelf)
         key = inputs.data_sha256
