@@ -14,19 +14,19 @@ from features.crosswalks import sector_links
 from features.disagreement import sector_disagreement
 from features.outcomes import publishable
 from features.tension import sector_solvable
-from features.vocabulary import months_to
 from models.gap import sector_needs, yearly_gap
 from models.purchase import Plan
 from models.ranking import rank_options
 from needs.run.added import tell_added
 from needs.run.buying import buy_training, grounds_of, served, what_is_known
 from needs.run.digest import Digested, write_digest
-from needs.run.forecasts import forecast_levels, judge_forecasts
+from needs.run.forecasts import ForecastModel, forecast_levels, months_ahead
 from needs.run.gates import hold_gates, refuse_nothing
 from needs.run.inputs import Inputs
 from needs.run.matching import Proposed, propose
 from needs.run.progress import step
 from needs.run.skills import count_mass, tell_skills
+from needs.run.training import Models, train
 from needs.store.schema import TABLES
 
 
@@ -37,26 +37,24 @@ class Computed(NamedTuple):
     proposed: Proposed
 
 
-def compute(inputs: Inputs) -> Computed:
-    """Compute every published table. Each frame's row is said in the function that makes it."""
+def compute(inputs: Inputs, models: Models | None = None) -> Computed:
+    """Compute every published table. Each frame's row is said in the function that makes it. Without models, train them."""
     params, limits = inputs.params, inputs.params.features.grades.limits()
     with step("features") as rows:
         features = build_features(inputs.tables, inputs.as_of, params.features, inputs.exercise)
         links = sector_links(features.crosswalks)
         rows |= {"offer versions in": inputs.tables.count("offers"), "months of series": len(features.panel)}
+    models = models or train(features, inputs)
     with step("forecasts") as rows:
-        forecasts = forecast(features, inputs)
+        forecasts = forecast(features, inputs, models.forecast)
         rows |= {"months of series in": len(features.panel), "rows": len(forecasts)}
         refuse_nothing(forecasts, inputs.as_of)
-    with step("backtest") as rows:
-        judged = judge_forecasts(features.panel, params.forecast)
-        rows["origins"] = judged["origin"].nunique()
     with step("outcomes") as rows:
         outcomes = publishable(features.outcomes)
         rows |= {"rates in": len(features.outcomes), "kept": len(outcomes)}
     with step("effects") as rows:
-        effects, added = tell_added(features, inputs.tables, params)
-        rows |= {"starts in": len(features.starts), "rows": len(effects.table), "courses scored": len(added["course_scores"])}
+        effects, added = models.effects, tell_added(features, params, models.effects)
+        rows |= {"rows": len(effects.table), "courses scored": len(added["course_scores"])}
     with step("needs of sectors") as rows:
         needs = needs_of_bassins(forecasts, features, links, inputs)
         rows |= {"forecasts in": len(forecasts), "rows": len(needs)}
@@ -77,7 +75,7 @@ def compute(inputs: Inputs) -> Computed:
         }
     tables = {"forecasts": forecasts, "sector_needs": needs, "outcomes": outcomes, **proposed.tables}
     tables |= {"skill_needs": told.needs, **added, **bought}
-    seen, age = (inputs.tables, features, tables, judged, told.mass), (inputs.as_of - inputs.tables.newest).days
+    seen, age = (inputs.tables, features, tables, models.judged, told.mass), (inputs.as_of - inputs.tables.newest).days
     digested = Digested(*seen, plan, proposed.audited, proposed.granted, proposed.gap, effects.everybody, inputs.door, age)
     return Computed(_held(tables | {"digest": write_digest(digested, params)}, features, plan, inputs), proposed)
 
@@ -89,12 +87,10 @@ def _held(tables: dict[str, pd.DataFrame], features: Features, plan: Plan, input
     return published
 
 
-def forecast(features: Features, inputs: Inputs) -> pd.DataFrame:
+def forecast(features: Features, inputs: Inputs, model: ForecastModel) -> pd.DataFrame:
     """Forecast bassins, départements and the Region to the last month served. One row per territory, occupation, period."""
-    last = inputs.served[-1]
-    observed = str(features.panel["period"].max()) if len(features.panel) else f"{inputs.as_of:%Y-%m}"
-    horizon = max(inputs.params.forecast.months, len(months_to(observed, last)) - 1)
-    return forecast_levels(features, horizon, inputs.params, inputs.params.features.grades.limits())
+    limits = inputs.params.features.grades.limits()
+    return forecast_levels(features, months_ahead(features, inputs), inputs.params, limits, model)
 
 
 def needs_of_bassins(forecasts: pd.DataFrame, features: Features, links: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
