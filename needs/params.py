@@ -45,12 +45,30 @@ class ForecastParams(Section):
     reconcile: ReconcileParams = ReconcileParams()
 
 
+class TrainingParams(Section):
+    """When models are trained again, and what keeps a new one from being used."""
+
+    every_days: int = param(28, "age at which models are trained again", unit="days", ge=1, le=366)
+    forecast_margin: float = param(
+        0.02, "errors of forecasts may be higher than those of the models in force by this share", unit="share", ge=0, le=1
+    )
+    doubt_margin: float = param(
+        0.01, "effects that should be nothing may be larger by so much", unit="share of entrants", ge=0, le=1
+    )
+    imbalance_margin: float = param(
+        0.05, "traits of those compared may lie farther apart by so much", unit="standard deviations", ge=0, le=10
+    )
+    silence_margin: float = param(
+        0.05, "the share of effects that are refused, and of those graded D, may be higher by so much", unit="share", ge=0, le=1
+    )
+
+
 class ExecutionParams(Section):
     """How a run is carried out; nothing here changes a result."""
 
     workers: int = param(2, "territories worked on at the same time", unit="processes", ge=1, le=256)
     database: str = param("", "where runs are published (SQLAlchemy URL); empty: var/needs.db of the home")
-    tracking: str = param("", "where backtests are recorded (MLflow tracking URI); empty: var/mlflow.db of the home")
+    tracking: str = param("", "where backtests and models are recorded (MLflow tracking URI); empty: var/mlflow.db of the home")
     keep_runs: int = param(30, "runs kept in the database", unit="runs", ge=1, le=10000)
     limits: LimitParams = LimitParams()
     keep_desks: int = param(3, "runs of which advisers can be told: what they left is kept", unit="runs", ge=1, le=1000)
@@ -89,6 +107,7 @@ class Params(Section):
     ingest: IngestParams = IngestParams()
     features: FeatureParams = FeatureParams()
     forecast: ForecastParams = ForecastParams()
+    training: TrainingParams = TrainingParams()
     skills: SkillNeedParams = SkillNeedParams()
     effects: EffectParams = EffectParams()
     personal: PersonalParams = PersonalParams()

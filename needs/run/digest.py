@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,7 @@ class Digested:
     everybody: pd.DataFrame
     door: Door
     stale_days: int
+    models_told: Sequence[Line] = ()
 
     @property
     def needs_months(self) -> int:
@@ -51,6 +52,7 @@ def write_digest(digested: Digested, params: Params) -> pd.DataFrame:
     lines = [
         *_sources(digested),
         *_people(digested, params),
+        *digested.models_told,
         *_forecasts(digested),
         *_skills(digested),
         *_effects(digested, params),

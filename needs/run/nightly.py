@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
+from needs.run.champion import InForce, choose_models
 from needs.run.desk import clear, is_whole, leave
 from needs.run.gates import judge_run, read_before
 from needs.run.ingest import Arrival, door_of, ingest, recall
@@ -116,12 +117,12 @@ class Night:
             return Published("", new=False, database=self.url, shown=None)
         day = day_of(self.home, self.asked.as_of, self.started)
         inputs = look_into(self.home, day, self.params, door_of(self.home, arrivals), self.shelf)
-        line = self._line(inputs)
+        line, chosen = self._line(inputs)
         self._tell(line.inputs)
-        if self.asked.only in MADE:
-            line[self.asked.only]
+        if self.asked.only in (*MADE, "training"):
+            line[self.asked.only] if self.asked.only in MADE else None
             return Published(line.inputs.run_id, new=False, database=self.url, shown=None)
-        return self._publish(line)
+        return self._publish(line, chosen)
 
     def _tell(self, inputs: Inputs) -> None:
         """Say which run it is, and how old what it knows is."""
@@ -133,27 +134,23 @@ class Night:
         with limited(self.params.execution.limits, "ingest"):
             return ingest(self.home, self.params.ingest, again="ingest" in self.asked.again)
 
-    def _line(self, inputs: Inputs) -> Line:
-        """Lay out the stages, with the models in force."""
-        chosen = self._models(inputs)
-        return line_of(inputs, chosen, self.shelf, again=self.asked.again, barred=frozenset(MADE) - set(self.asked.stages))
+    def _line(self, inputs: Inputs) -> tuple[Line, InForce]:
+        """Lay out the stages, with the models in force: those are chosen, and trained if it is due, before anything is told."""
+        asked = {"again": self.asked.again, "barred": frozenset(MADE) - set(self.asked.stages)}
+        first = line_of(inputs, Given(None, ""), self.shelf, **asked)
+        with limited(self.params.execution.limits, "training"):
+            chosen = choose_models(self.home, lambda: first["features"], inputs, clock=self.clock)
+        models = Given(chosen.models, chosen.models.about.name)
+        line = line_of(replace(inputs, model=chosen.model_id), models, self.shelf, **asked)
+        line.made |= first.made
+        return line, chosen
 
-    def _models(self, inputs: Inputs) -> Given:
-        from needs.run.pipeline import make_features
-        from needs.run.training import train
-        line = line_of(inputs, Given(None, ""), self.shelf)
-        key = inputs.data_sha256
-        if not self.shelf.holds("training", key):
-            self.shelf.put("training", key, train(line["features"], inputs), {})
-        from needs.run.training import Models
-        return Given(self.shelf.take("training", key, Models), key)
-
-    def _publish(self, line: Line) -> Published:
+    def _publish(self, line: Line, chosen: InForce) -> Published:
         """Publish a run that is not there yet, or that is asked for again, and show the current one."""
         run_id, runs = line.inputs.run_id, list_runs(self.engine)
         tables, message = None, ""
         if run_id not in set(runs["run_id"]) or self.asked.again:
-            tables, message = self._write(line)
+            tables, message = self._write(line, chosen)
         elif _rolled_back(runs, run_id):
             log.warning("run %s is there, and somebody went back to an earlier one: it stays so (--force publishes it)", run_id)
         else:
@@ -163,10 +160,10 @@ class Night:
         self.shelf.keep(line.keys())
         return Published(run_id, tables is not None, self.url, shown, message)
 
-    def _write(self, line: Line) -> tuple[dict[str, pd.DataFrame], str]:
+    def _write(self, line: Line, chosen: InForce) -> tuple[dict[str, pd.DataFrame], str]:
         """Hold the gates, write the tables of a run, make it current, and say what changed."""
         limits, inputs = self.params.execution.limits, line.inputs
-        tables, before = assemble(line), read_before(self.engine)
+        tables, before = assemble(line, chosen.told), read_before(self.engine)
         with limited(limits, "gate"), step("gates") as rows:
             gates = judge_run(tables, line["features"], line["plan"].plan, before, inputs)
             rows |= {"held": int((gates["held"] == 1).sum()), "not judged": int(gates["held"].isna().sum())}

@@ -5,7 +5,7 @@ Read :data:`STAGES` from top to bottom to follow a row; each stage is a function
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -16,16 +16,16 @@ from features.disagreement import sector_disagreement
 from features.outcomes import publishable
 from features.tables import CONTRACTS, OVERRIDES, decisions_on
 from features.tension import sector_solvable
-from features.vocabulary import months_to
-from models.effects import Effects
 from models.gap import sector_needs, yearly_gap
 from models.purchase import Plan
 from models.ranking import rank_options
 from models.skills import SkillNeeds
+from needs.run.added import EffectModel, tell_added
 from needs.run.assumptions import list_assumptions
 from needs.run.buying import buy_training, grounds_of, served, what_is_known
 from needs.run.digest import Digested, write_digest
-from needs.run.forecasts import forecast_levels
+from needs.run.digest_plan import Line as TellingLine
+from needs.run.forecasts import ForecastModel, forecast_levels, months_ahead
 from needs.run.gates import hold_gates, refuse_nothing
 from needs.run.inputs import Inputs
 from needs.run.matching import Proposed, propose
@@ -38,8 +38,10 @@ from needs.store.schema import TABLES
 
 
 class Told(NamedTuple):
-    effects: Effects
-    added: dict[str, pd.DataFrame]
+    """What training adds, as it was learned, and the tables that tell it."""
+
+    model: EffectModel
+    tables: dict[str, pd.DataFrame]
 
 
 class Ranked(NamedTuple):
@@ -75,18 +77,18 @@ def make_features(inputs: Inputs) -> Features:
 def make_forecasts(inputs: Inputs, features: Features, models: Models) -> pd.DataFrame:
     """Forecast bassins, départements and the Region. One row per territory, occupation, period."""
     with step("forecast") as rows:
-        forecasts = forecast(features, inputs)
+        forecasts = forecast(features, inputs, models.forecast)
         rows |= {"months of series in": len(features.panel), "rows": len(forecasts)}
         refuse_nothing(forecasts, inputs.as_of)
     return forecasts
 
 
 def make_effects(inputs: Inputs, features: Features, models: Models) -> Told:
-    """Say what training adds, as it was learned, and what that moves for the people of tonight."""
+    """Say what training adds, as it was learned."""
     with step("effects") as rows:
-        told = Told(*models.effects)
-        rows |= {"rows": len(told.effects.table), "people in": len(features.tonight)}
-    return told
+        tables = tell_added(features, inputs.params, models.effects)
+        rows |= {"rows": len(models.effects.table), "courses scored": len(tables["course_scores"])}
+    return Told(models.effects, tables)
 
 
 def make_ranking(inputs: Inputs, features: Features, forecasts: pd.DataFrame, told: Told) -> Ranked:
@@ -99,7 +101,7 @@ def make_ranking(inputs: Inputs, features: Features, forecasts: pd.DataFrame, to
         skills = tell_skills(forecasts, features, params.skills, limits)
         rows |= {"rows": len(skills.needs), **count_mass(skills.mass)}
     with step("ranking") as rows:
-        known = what_is_known(features, told.effects.table, forecasts, inputs)
+        known = what_is_known(features, told.model.table, forecasts, inputs)
         options = rank_options(yearly_gap(needs), known, params.ranking, limits)
         rows |= {"options in": len(features.options), "rows": len(options)}
     return Ranked(needs, skills, options)
@@ -107,13 +109,13 @@ def make_ranking(inputs: Inputs, features: Features, forecasts: pd.DataFrame, to
 
 def make_plan(inputs: Inputs, features: Features, forecasts: pd.DataFrame, told: Told, ranked: Ranked) -> Bought:
     """Spend the envelopes, and say what is bought, beside what was."""
-    return Bought(*buy_training(ranked.options, ranked.needs, forecasts, features, told.added["course_scores"], inputs))
+    return Bought(*buy_training(ranked.options, ranked.needs, forecasts, features, told.tables["course_scores"], inputs))
 
 
 def make_matches(inputs: Inputs, features: Features, told: Told, ranked: Ranked) -> Proposed:
     """Propose courses to people, and share seats."""
     with step("matches") as rows:
-        proposed = propose(features, told.effects, ranked.options, sector_links(features.crosswalks), inputs)
+        proposed = propose(features, told.model, ranked.options, sector_links(features.crosswalks), inputs)
         rows |= {
             "people in": len(features.people),
             "proposed": len(proposed.tables["recommendations"]),
@@ -155,28 +157,29 @@ def compute(inputs: Inputs) -> Computed:
     return Computed(tables, line["match"])
 
 
-def assemble(line: Line) -> dict[str, pd.DataFrame]:
-    """Bring together every published table, the digest last. Each frame as in its stage."""
+def assemble(line: Line, models_told: Sequence[TellingLine] = ()) -> dict[str, pd.DataFrame]:
+    """Bring together every published table, the digest last. Each frame as in its stage.
+
+    ``models_told`` is what the digest says of the models in force.
+    """
     inputs, features, proposed, bought = line.inputs, line["features"], line["match"], line["plan"]
     told, ranked = line["effects"], line["rank"]
     tables = {"forecasts": line["forecast"], "sector_needs": ranked.needs, "skill_needs": ranked.skills.needs}
-    tables |= {"outcomes": publishable(features.outcomes), **told.added, **bought.tables}
+    tables |= {"outcomes": publishable(features.outcomes), **told.tables, **bought.tables}
     tables |= {**proposed.tables, "assumptions": list_assumptions(inputs)}
     tables["feature_profiles"] = profile_features(features, inputs.params.features.privacy.smallest_cell)
     seen = (inputs.tables, features, tables, line["models"].judged, ranked.skills.mass)
     age = (inputs.as_of - inputs.tables.newest).days
     digested = Digested(
-        *seen, bought.plan, proposed.audited, proposed.granted, proposed.gap, told.effects.everybody, inputs.door, age
+        *seen, bought.plan, proposed.audited, proposed.granted, proposed.gap, told.model.everybody, inputs.door, age, models_told
     )
     return {name: _published_columns(name, frame) for name, frame in (tables | {"digest": write_digest(digested, inputs.params)}).items()}
 
 
-def forecast(features: Features, inputs: Inputs) -> pd.DataFrame:
+def forecast(features: Features, inputs: Inputs, model: ForecastModel) -> pd.DataFrame:
     """Forecast bassins, départements and the Region to the last month served. One row per territory, occupation, period."""
-    last = inputs.served[-1]
-    observed = str(features.panel["period"].max()) if len(features.panel) else f"{inputs.as_of:%Y-%m}"
-    horizon = max(inputs.params.forecast.months, len(months_to(observed, last)) - 1)
-    return forecast_levels(features, horizon, inputs.params, inputs.params.features.grades.limits())
+    limits = inputs.params.features.grades.limits()
+    return forecast_levels(features, months_ahead(inputs), inputs.params, limits, model)
 
 
 def needs_of_bassins(forecasts: pd.DataFrame, features: Features, links: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
