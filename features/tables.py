@@ -317,6 +317,7 @@ class Tables:
         """Hash every row of every table."""
         return hash_prints(self.prints())
 
+
 def decisions_on(about: str) -> str:
     """Name the human decisions on one sort of thing, among the prints of tables."""
     return f"{OVERRIDES.name} {about}"

@@ -10,18 +10,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from processes import Ended, run, start
 from sqlalchemy import text
 
 from needs.home import Home
 from needs.store.publish import open_database
 from needs.store.schema import TABLES
-
+from processes import Ended, run, start
 
 Spoil = Callable[[], None]
 
 
-def one_night(root: Path, settings: tuple[str, ...], dies_at: tuple[str, str] | None = None, spoil: Spoil | None = None) -> None:
+def one_night(
+    root: Path, settings: tuple[str, ...], dies_at: tuple[str, str] | None = None, spoil: Spoil | None = None
+) -> None:
     """Carry out a night as the command does; it may die as a step is ``started`` or ``ended``, or be spoilt first."""
     from needs.cli import main
 
@@ -73,7 +74,7 @@ def seen_by_readers(url: str) -> tuple[str, dict[str, str]]:
         current = connection.execute(text("SELECT run_id FROM current_run")).scalars().all()
         told: dict[str, str] = {}
         for name in TABLES:
-            rows = sorted(connection.execute(text(f"SELECT * FROM current_{name}")).all(), key=repr)  # noqa: S608
+            rows = sorted(connection.execute(text(f"SELECT * FROM current_{name}")).all(), key=repr)
             assert {row[0] for row in rows} <= set(current), f"{name} shows another run"
             told[name] = hashlib.sha256(repr([tuple(row) for row in rows]).encode()).hexdigest()
     engine.dispose()

@@ -86,7 +86,9 @@ def test_a_source_that_changes_is_read_alone_and_all_that_follows_is_made(
     path.write_text("\n".join(path.read_text(encoding="utf-8").splitlines()[:-1]) + "\n", encoding="utf-8")
     with caplog.at_level(logging.INFO):
         night(home)
-    assert [record.getMessage().split(":")[0] for record in caplog.records if record.getMessage().startswith("read ")] == ["read signals"]
+    assert [record.getMessage().split(":")[0] for record in caplog.records if record.getMessage().startswith("read ")] == [
+        "read signals"
+    ]
     assert made[0] == "features"
     assert "plan" in made
 

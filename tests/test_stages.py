@@ -34,7 +34,9 @@ class World:
             Stage("features", self._note("features", 1), int, tables=("offers",), settings=("features",)),
             Stage("forecast", self._note("forecast", 2), int, after=("features", "models")),
             Stage("rank", self._note("rank", 3), int, after=("features",), settings=("ranking",)),
-            Stage("plan", self._note("plan", 4), int, after=("forecast", "rank"), tables=("purchases",), settings=("purchase",)),
+            Stage(
+                "plan", self._note("plan", 4), int, after=("forecast", "rank"), tables=("purchases",), settings=("purchase",)
+            ),
         )
 
     def _note(self, name: str, own: int) -> Callable[..., int]:

@@ -21,8 +21,8 @@ from needs.home import Home
 from needs.params import Params
 from needs.run.code import code_version
 from needs.run.forecasts import JUDGED, KEY, NAIVE, OURS
-from needs.run.lock import alone
 from needs.run.known import day_of
+from needs.run.lock import alone
 from needs.run.nightly import Clock
 from needs.run.progress import step
 from needs.show.plots import Picture, can_draw, draw_backtest

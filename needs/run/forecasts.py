@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from features.demand import last_full_month
 from features.build import Features
 from features.contracts import GradeLimits, write_estimate
 from features.crosswalks import links_between
+from features.demand import last_full_month
 from features.vocabulary import REGION, months_to
 from models.backtest import ALL, BacktestParams, Forecaster, backtest, rolling_origins
 from models.forecast import (
@@ -328,7 +328,8 @@ def replay(features: Features, model: ForecastModel, params: ForecastParams) -> 
     :func:`judge_forecasts`, but what is judged here is what runs publish: cells, départements and the Region made to agree.
     """
     fine = features.panel.groupby(KEY, as_index=False)[["positions"]].sum().rename(columns={"positions": "value"})
-    told = [pd.DataFrame({name: [] for name in ("grain", "origin", *KEY, "step", "value", "told", "low", "high")})]
+    names = ("grain", "origin", *KEY, "step", "value", "told", "low", "high")
+    told = [pd.DataFrame({name: pd.Series(dtype="float64") for name in names}).astype({"step": "int64"})]
     if not _is_silent(features):
         cells, hierarchy = _cells(features.panel, "positions"), lay_out_cells(features)
         whole = fill_cells(cells)

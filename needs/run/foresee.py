@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from needs.home import Home
 from needs.params import Params
 from needs.run.ingest import list_changed
-from needs.run.nightly import MADE, NIGHT, Asked
-from needs.store.lake import newest_day
+from needs.run.nightly import Asked
 
 
 @dataclass(frozen=True)

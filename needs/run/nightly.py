@@ -10,11 +10,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from pathlib import Path
 
 import pandas as pd
-from sqlalchemy import Engine
 
 from features.vocabulary import InputError
 from needs.home import Home
@@ -107,7 +104,9 @@ class Night:
         told = self.clock()
         if pd.isna(last) or told > datetime.fromisoformat(last):
             return told
-        log.warning("the clock says %s, and the last run ended at %s: it was set back", told.isoformat(timespec="seconds"), last)
+        log.warning(
+            "the clock says %s, and the last run ended at %s: it was set back", told.isoformat(timespec="seconds"), last
+        )
         return datetime.fromisoformat(last) + timedelta(seconds=1)
 
     def run(self) -> Published:
@@ -207,7 +206,12 @@ def _rolled_back(runs: pd.DataFrame, run_id: str) -> bool:
 
 
 def run_nightly(
-    home: Home, params: Params, as_of: str | None = None, *, asked: Asked | None = None, clock: Clock = lambda: datetime.now(UTC)
+    home: Home,
+    params: Params,
+    as_of: str | None = None,
+    *,
+    asked: Asked | None = None,
+    clock: Clock = lambda: datetime.now(UTC),
 ) -> Published:
     """Run the whole chain and publish it. The same inputs publish once; the page and the exports are written when they are not there."""
     with alone(home):

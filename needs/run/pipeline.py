@@ -124,7 +124,10 @@ def make_matches(inputs: Inputs, features: Features, told: Told, ranked: Ranked)
     return proposed
 
 
-OBSERVED = (*(contract.name for contract in CONTRACTS if contract is not OVERRIDES), *map(decisions_on, ("crosswalk", "sector_group")))
+OBSERVED = (
+    *(contract.name for contract in CONTRACTS if contract is not OVERRIDES),
+    *map(decisions_on, ("crosswalk", "sector_group")),
+)
 STAGES = (
     Stage("features", make_features, Features, tables=OBSERVED, settings=("features",)),
     Stage("forecast", make_forecasts, pd.DataFrame, after=("features", "models"), settings=("forecast",)),
@@ -171,9 +174,20 @@ def assemble(line: Line, models_told: Sequence[TellingLine] = ()) -> dict[str, p
     seen = (inputs.tables, features, tables, line["models"].judged, ranked.skills.mass)
     age = (inputs.as_of - inputs.tables.newest).days
     digested = Digested(
-        *seen, bought.plan, proposed.audited, proposed.granted, proposed.gap, told.model.everybody, inputs.door, age, models_told
+        *seen,
+        bought.plan,
+        proposed.audited,
+        proposed.granted,
+        proposed.gap,
+        told.model.everybody,
+        inputs.door,
+        age,
+        models_told,
     )
-    return {name: _published_columns(name, frame) for name, frame in (tables | {"digest": write_digest(digested, inputs.params)}).items()}
+    return {
+        name: _published_columns(name, frame)
+        for name, frame in (tables | {"digest": write_digest(digested, inputs.params)}).items()
+    }
 
 
 def forecast(features: Features, inputs: Inputs, model: ForecastModel) -> pd.DataFrame:

@@ -75,7 +75,10 @@ def _write(home: Home, run: Run, tables: Mapping[str, pd.DataFrame], language: s
     exercise = int(exercises.min()) if len(exercises) else run.as_of.year + 1
     half, folders = home.var / ".show", (home.reports / run.run_id, home.exports)
     shutil.rmtree(half, ignore_errors=True)
-    written = [write_report(half / "index.html", run, tables, language), *write_exports(half / "exports", exercise, tables, language)]
+    written = [
+        write_report(half / "index.html", run, tables, language),
+        *write_exports(half / "exports", exercise, tables, language),
+    ]
     moved = []
     for path, folder in zip(written, (folders[0], *[folders[1]] * (len(written) - 1)), strict=True):
         folder.mkdir(parents=True, exist_ok=True)

@@ -149,7 +149,7 @@ def _scores(models: Models, features: Features, params: Params) -> Iterator[tupl
     told = replay(features, models.forecast, params.forecast)
     for grain, rows in told.groupby("grain"):
         yield f"forecast.{grain}.wape", ALL_STEPS, metrics.wape(rows["value"], rows["told"])
-        for ahead, some in rows.groupby("step"):
+        for ahead, some in rows.groupby(rows["step"].astype("str")):
             yield f"forecast.{grain}.wape", int(str(ahead)), metrics.wape(some["value"], some["told"])
     fine = told[told["grain"] == "occupation"]
     if len(fine):

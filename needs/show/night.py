@@ -27,7 +27,9 @@ def tell_nightly(home: Home, params: Params, asked: Asked) -> tuple[str, int]:
 def tell_dry_run(home: Home, params: Params, asked: Asked) -> str:
     """Say of each stage whether a night would carry it out, and why. Nothing is written."""
     steps = foresee(home, params, asked, datetime.now(UTC))
-    return "\n".join(f"{step.stage:<10}{'would run' if step.runs else 'as it is':<12}{', '.join(step.why)}".rstrip() for step in steps)
+    return "\n".join(
+        f"{step.stage:<10}{'would run' if step.runs else 'as it is':<12}{', '.join(step.why)}".rstrip() for step in steps
+    )
 
 
 def tell_where(shown: Shown) -> list[str]:

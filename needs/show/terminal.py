@@ -11,12 +11,12 @@ from needs.home import Home
 from needs.params import Params, describe_params
 from needs.run.ingest import ingest
 from needs.run.lock import alone
-from needs.show.night import tell_nightly as tell_nightly
-from needs.show.night import tell_where
-from needs.run.shown import database_url, show_current
 from needs.run.progress import ticking
+from needs.run.shown import database_url, show_current
 from needs.show.checked import tell_check as tell_check
 from needs.show.match import tell_match as tell_match
+from needs.show.night import tell_nightly as tell_nightly
+from needs.show.night import tell_where
 from needs.show.proposals import tell_plan as tell_plan
 from needs.show.published import absent_file
 from needs.show.whatif import tell_what_if as tell_what_if
@@ -59,9 +59,7 @@ def tell_ingest(home: Home, params: Params, sources: Sequence[str]) -> str:
         counts = f"{arrival.kept:,} rows kept, {arrival.rejected:,} wrong, {arrival.duplicates:,} repeated"
         told.append(f"{arrival.source:<20} {counts}, {arrival.outside:,} outside the Region")
         told += [f"  wrong rows     {home.rejected / arrival.source}.csv"] if arrival.rejected else []
-        told += (
-            [f"  unknown codes  {home.unknown / arrival.source}.csv ({arrival.unknown})"] if arrival.unknown else []
-        )
+        told += [f"  unknown codes  {home.unknown / arrival.source}.csv ({arrival.unknown})"] if arrival.unknown else []
     return "\n".join([*told, f"lake                 {home.lake}"])
 
 

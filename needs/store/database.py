@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from features.vocabulary import InputError
-from needs.store.schema import CURRENT_RUN, EDITION, METADATA, SCHEMA_VERSION, EVERY
+from needs.store.schema import CURRENT_RUN, EDITION, EVERY, METADATA, SCHEMA_VERSION
 
 _WAIT_S = 120
 """Seconds a writer waits for another one: longer than a Region's run takes to be written."""

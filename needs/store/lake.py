@@ -122,7 +122,9 @@ def print_table(lake: Path, contract: Contract) -> str:
     """Hash all that lies of a table: another print when a byte was lost."""
     folder = lake / contract.name
     lying = [folder / MANIFEST, *sorted(folder.glob("edition=*/*/*.parquet"))]
-    return print_of(*(part for path in lying if path.exists() for part in (f"{path.parent.name}/{path.name}", _hash_file(path))))
+    return print_of(
+        *(part for path in lying if path.exists() for part in (f"{path.parent.name}/{path.name}", _hash_file(path)))
+    )
 
 
 def _hash_file(path: Path) -> str:

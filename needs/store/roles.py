@@ -8,7 +8,7 @@ from sqlalchemy import Table
 
 from features.vocabulary import InputError
 from needs.store.database import address_of
-from needs.store.schema import CURRENT_RUN, EDITION, METADATA, RUNS, EVERY
+from needs.store.schema import CURRENT_RUN, EDITION, EVERY, METADATA, RUNS
 
 _LONGEST = 63  # bytes of a name in PostgreSQL; it cuts longer ones without a word
 _PERSON = "person"
