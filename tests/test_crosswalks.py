@@ -35,7 +35,7 @@ from features.vocabulary import InputError
 from needs.cli import app
 from needs.home import Home
 from needs.run.digest import CODES_TOLD
-from needs.run.inputs import Inputs
+from needs.run.inputs import Inputs, gather
 from needs.run.pipeline import compute
 from needs.show.explain import tell_explain
 from needs.show.messages import messages

@@ -24,7 +24,7 @@ from needs.params import describe_params
 from needs.run.digest_plan import Line
 from needs.run.inputs import Inputs
 from needs.run.progress import step
-from needs.run.training import LATER, LEARNED_BY, About, Models, compare, decide, is_due, train
+from needs.run.training import FIRST, LATER, LEARNED_BY, About, Models, compare, decide, is_due, train
 from needs.show.plots import can_draw, draw_training
 from needs.store.bundles import BundleError, read_bundle, write_bundle
 from needs.store.registry import (
@@ -40,7 +40,7 @@ from needs.store.registry import (
     settle,
 )
 
-UNREADABLE = "unreadable"
+UNREADABLE, ASKED = "unreadable", "asked"
 PROMOTED = "promoted"
 _POINTER = "champion.json"
 _REASON = "reason"
@@ -57,18 +57,35 @@ class InForce:
 
 
 def choose_models(
-    home: Home, features: Callable[[], Features], inputs: Inputs, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    home: Home,
+    features: Callable[[], Features],
+    inputs: Inputs,
+    *,
+    again: bool = False,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> InForce:
-    """Choose the models of a run; train, judge and promote a challenger first where it is due, of the features then asked for.
+    """Choose the models of a run; train, judge and promote a challenger first where it is due, or asked for ``again``.
+
+    ``features`` are asked for where something is learned or judged of them, and else not made.
 
     MLflow alone never fails a night: where it cannot be used, the champion on disk serves, else models trained for this run.
     """
     night = _Night(home, features, inputs, clock)
     try:
-        return _by_registry(night)
+        return _by_registry(night, again=again)
     except RegistryError as error:
         log.warning("%s", error)
         return _without_registry(night)
+
+
+def foresee_models(home: Home, inputs: Inputs) -> tuple[str, str]:
+    """Say why models would be trained for a run ("" where not), and the name of the champion. Nothing is written."""
+    tracking, wanted = inputs.params.execution.tracking, About.of(inputs)
+    if not tracking and not (home.var / "mlflow.db").exists():
+        return FIRST, ""
+    known = read_registry(Store.of(home.var, tracking))
+    champion = About.read(known.champion.about) if known.champion else None
+    return is_due(champion, _tried(known, wanted), wanted, inputs.params.training), champion.name if champion else ""
 
 
 class _Night:
@@ -92,12 +109,13 @@ class _Night:
 # With the registry ------------------------------------------------------------------------------------------------------
 
 
-def _by_registry(night: _Night) -> InForce:
+def _by_registry(night: _Night, *, again: bool) -> InForce:
     """Let the champion serve, or train a challenger and let what it is worth decide."""
     known = read_registry(night.store)
     champion = known.champion
     about = About.read(champion.about) if champion else None
     why = is_due(about, _tried(known, night.wanted), night.wanted, night.inputs.params.training)
+    why = why or (ASKED if again else "")
     held = _read(night, champion) if champion and about and why != LATER else None
     if about and why != LATER and not held:
         why = UNREADABLE

@@ -134,7 +134,7 @@ def _mark(home: Home, source: Source) -> Path:
 
 
 def _read_mark(home: Home, source: Source) -> dict[str, Any]:
-    """Read what a table was read from (``made_of``), how it lay then (``lies``) and what became of its rows; nothing if unknown."""
+    """Read what a table was read from (``made_of``), how it lay then (``lies``), what became of its rows; nothing if not."""
     try:
         told: dict[str, Any] = json.loads(_mark(home, source).read_text(encoding="utf-8"))
         return told if {"made_of", "lies", "arrival"} <= told.keys() else {}

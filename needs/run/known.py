@@ -16,14 +16,15 @@ from needs.run.door import Door
 from needs.run.inputs import Inputs, hold_exercise
 from needs.run.progress import step
 from needs.run.stages import Shelf
+from needs.store.bundles import BundleError
 from needs.store.lake import newest_day, print_of, read_manifest, read_tables
 
 log = logging.getLogger(__name__)
 _KNOWN = "known"
 
 
-def look_into(home: Home, day: pd.Timestamp, params: Params, door: Door, shelf: Shelf) -> Inputs:
-    """Say what a run is made of. Tables are read when a stage asks for them: their prints lie on the shelf."""
+def look_into(home: Home, day: pd.Timestamp, params: Params, door: Door, shelf: Shelf | None) -> Inputs:
+    """Say what a run is made of. Tables are read when a stage asks for them: their prints lie on the shelf, if there is one."""
     code = code_version()
     lying = [f"{contract.name} {read_manifest(home.lake, contract)}" for contract in CONTRACTS]
     key = print_of(code, f"{day:%Y-%m-%d}", *lying)
@@ -31,12 +32,23 @@ def look_into(home: Home, day: pd.Timestamp, params: Params, door: Door, shelf: 
     def reading() -> Tables:
         return read_tables(home.lake).known_at(day)
 
-    if not shelf.holds(_KNOWN, key):
+    prints = _lying(shelf, key) if shelf else {}
+    if not prints:
         with step("lake") as rows:
             known = reading()
-            shelf.put(_KNOWN, key, known.prints(), {"as_of": f"{day:%Y-%m-%d}"})
-            rows |= {"rows known": known.rows}
-    return hold_exercise(Inputs(reading, day, params, door, code, shelf.take(_KNOWN, key, dict)))
+            prints, rows["rows known"] = known.prints(), known.rows
+        if shelf:
+            shelf.put(_KNOWN, key, prints, {"as_of": f"{day:%Y-%m-%d}"})
+            shelf.keep({_KNOWN: key})
+    return hold_exercise(Inputs(reading, day, params, door, code, prints))
+
+
+def _lying(shelf: Shelf, key: str) -> dict[str, str]:
+    """Give the prints that lie on the shelf; none where they do not, or not as they were put."""
+    try:
+        return shelf.take(_KNOWN, key, dict)
+    except BundleError:
+        return {}
 
 
 def day_of(home: Home, as_of: str | None, now: datetime) -> pd.Timestamp:

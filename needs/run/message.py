@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from sqlalchemy import Engine
 
+from features.errors import InputError
 from needs.run.changes import CHANGED, DIMENSIONS, GONE, NEW, Changes, compare_plans
 from needs.run.comparisons import GATES
+from needs.run.inputs import Inputs
 from needs.run.waivers import EXPIRED, STRAY, WAIVED
 from needs.show.figures import count, euros
 from needs.show.messages import say
 from needs.show.titles import titled
 from needs.store.lake import move_in
-from needs.store.publish import Run
+from needs.store.publish import Run, list_runs, read_run
 from needs.store.schema import conform
 
 _ANOMALIES_TOLD, _MOVES_TOLD, _LOTS_TOLD = 20, 3, 3
@@ -63,6 +66,27 @@ def write_message(
         "changes": _spell_changes(changes) if changes else {},
     }
     return Message("\n".join(lines) + "\n", told)
+
+
+def repeat_message(engine: Engine, run: Run, language: str) -> Message:
+    """Write the message of a run that is published, against the one before it."""
+    runs = list_runs(engine)["run_id"].tolist()
+    earlier = runs[runs.index(run.run_id) + 1 :][:1]
+    tables = {name: read_run(engine, name, run.run_id) for name in ("lots", "digest")}
+    before = {"lots": read_run(engine, "lots", earlier[0])} if earlier else {}
+    return write_message(tables, before, read_run(engine, "gates", run.run_id), run, language)
+
+
+def refused_message(refusal: InputError, inputs: Inputs) -> Message:
+    """Write the message of a run that the gates did not let through."""
+    title = say(
+        "message.refused",
+        inputs.params.show.language,
+        day=inputs.as_of.strftime(_DAY[inputs.params.show.language]),
+        run=inputs.run_id,
+    )
+    told: dict[str, object] = {"run_id": inputs.run_id, "as_of": f"{inputs.as_of:%Y-%m-%d}", "refused": list(refusal.faults)}
+    return Message("\n".join([title, "", *(f"- {fault}" for fault in refusal.faults)]) + "\n", told)
 
 
 def leave_message(folder: Path, name: str, message: Message) -> None:

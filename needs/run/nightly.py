@@ -7,7 +7,7 @@ the next night takes it up there.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,22 +18,23 @@ from needs.home import Home
 from needs.params import Params
 from needs.run.champion import InForce, choose_models
 from needs.run.desk import clear, is_whole, leave
-from needs.run.gates import judge_run, read_before
+from needs.run.gates import GateRefusal, judge_run, read_before
 from needs.run.ingest import Arrival, door_of, ingest, recall
 from needs.run.inputs import Inputs
 from needs.run.known import day_of, look_into
 from needs.run.limits import limited
 from needs.run.lock import alone
-from needs.run.message import leave_message, write_message
+from needs.run.message import leave_message, refused_message, repeat_message, write_message
 from needs.run.pipeline import STAGES, assemble, line_of
 from needs.run.progress import step
-from needs.run.shown import Shown, database_url, show_current
+from needs.run.shown import Shown, current_run, database_url, show_current
 from needs.run.stages import Given, Line, Shelf
 from needs.store.lake import ages_of
 from needs.store.publish import COMPLETE, ROLLBACK, Run, list_runs, open_database, prune, publish
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
+Tables = Mapping[str, pd.DataFrame]
 MADE = tuple(stage.name for stage in STAGES)
 SOME_FAILED = 4
 NIGHT = ("ingest", MADE[0], "training", *MADE[1:], "gate", "publish", "report", "digest")
@@ -49,6 +50,7 @@ class Asked:
     force: bool = False
 
     def __post_init__(self) -> None:
+        """Refuse what no night has."""
         for option, name in (("--only", self.only), ("--from", self.since)):
             if name is not None and name not in NIGHT:
                 raise InputError(f"{option} '{name}' is no stage of a night. They are: {', '.join(NIGHT)}.")
@@ -72,7 +74,7 @@ class Asked:
 class Published:
     """What a night came to, and where the results of the current run lie; ``new`` when it was published now.
 
-    ``message`` is the digest of a run that is new, ``failed`` are the territories that the run says nothing of, because their tasks failed.
+    ``message`` is the digest of a run that is new; ``failed`` are the territories of which it says nothing.
     """
 
     run_id: str
@@ -113,15 +115,33 @@ class Night:
         """Carry out the stages that are asked for."""
         arrivals = self._ingest() if "ingest" in self.asked.stages else recall(self.home)
         if self.asked.only == "ingest":
-            return Published("", new=False, database=self.url, shown=None)
+            return self._done("")
+        if self.asked.stages[0] in ("report", "digest"):
+            return self._show_again()
         day = day_of(self.home, self.asked.as_of, self.started)
         inputs = look_into(self.home, day, self.params, door_of(self.home, arrivals), self.shelf)
         line, chosen = self._line(inputs)
         self._tell(line.inputs)
-        if self.asked.only in (*MADE, "training"):
-            line[self.asked.only] if self.asked.only in MADE else None
-            return Published(line.inputs.run_id, new=False, database=self.url, shown=None)
+        if self.asked.only == "gate":
+            self._judge(line, assemble(line, chosen.told), read_before(self.engine))
+        elif self.asked.only in MADE:
+            line[self.asked.only]
+        if self.asked.only not in (None, "publish"):
+            return self._done(line.inputs.run_id)
         return self._publish(line, chosen)
+
+    def _done(self, run_id: str, *, new: bool = False, shown: Shown | None = None, message: str = "") -> Published:
+        return Published(run_id, new, self.url, shown, message)
+
+    def _show_again(self) -> Published:
+        """Write the page, the exports and the message of the current run again, as far as they are asked for."""
+        shown = show_current(self.home, self.params) if "report" in self.asked.stages else None
+        run, message = current_run(self.engine), ""
+        if "digest" in self.asked.stages:
+            told = repeat_message(self.engine, run, self.params.show.language)
+            leave_message(self.home.digests, run.run_id, told)
+            message = told.text
+        return self._done(run.run_id, shown=shown, message=message)
 
     def _tell(self, inputs: Inputs) -> None:
         """Say which run it is, and how old what it knows is."""
@@ -138,7 +158,9 @@ class Night:
         asked = {"again": self.asked.again, "barred": frozenset(MADE) - set(self.asked.stages)}
         first = line_of(inputs, Given(None, ""), self.shelf, **asked)
         with limited(self.params.execution.limits, "training"):
-            chosen = choose_models(self.home, lambda: first["features"], inputs, clock=self.clock)
+            chosen = choose_models(
+                self.home, lambda: first["features"], inputs, again="training" in self.asked.again, clock=self.clock
+            )
         models = Given(chosen.models, chosen.models.about.name)
         line = line_of(replace(inputs, model=chosen.model_id), models, self.shelf, **asked)
         line.made |= first.made
@@ -152,30 +174,39 @@ class Night:
             tables, message = self._write(line, chosen)
         elif _rolled_back(runs, run_id):
             log.warning("run %s is there, and somebody went back to an earlier one: it stays so (--force publishes it)", run_id)
-        else:
+        elif run_id not in set(runs.loc[runs["current"], "run_id"]):
             publish(self.engine, self._row(line.inputs), {}, published_by="nightly")
         self._leave(line)
-        shown = show_current(self.home, self.params, tables, again="report" in self.asked.again)
+        with limited(self.params.execution.limits, "report"):
+            shown = show_current(self.home, self.params, tables, again="report" in self.asked.again)
         self.shelf.keep(line.keys())
-        return Published(run_id, tables is not None, self.url, shown, message)
+        return self._done(run_id, new=tables is not None, shown=shown, message=message)
 
-    def _write(self, line: Line, chosen: InForce) -> tuple[dict[str, pd.DataFrame], str]:
+    def _write(self, line: Line, chosen: InForce) -> tuple[Tables, str]:
         """Hold the gates, write the tables of a run, make it current, and say what changed."""
-        limits, inputs = self.params.execution.limits, line.inputs
+        limits, run = self.params.execution.limits, self._row(line.inputs)
         tables, before = assemble(line, chosen.told), read_before(self.engine)
-        with limited(limits, "gate"), step("gates") as rows:
-            gates = judge_run(tables, line["features"], line["plan"].plan, before, inputs)
-            rows |= {"held": int((gates["held"] == 1).sum()), "not judged": int(gates["held"].isna().sum())}
-        run = self._row(inputs)
+        gates = self._judge(line, tables, before)
         with limited(limits, "publish"), step("publish") as rows:
-            told = {"published_by": "nightly", "beside": {"gates": gates}, "again": bool(self.asked.again)}
-            written = publish(self.engine, run, tables, **told)
+            again = bool(self.asked.again)
+            written = publish(self.engine, run, tables, published_by="nightly", beside={"gates": gates}, again=again)
             prune(self.engine, self.params.execution.keep_runs)
             rows |= {"tables": len(written), "rows": sum(written.values())}
         with limited(limits, "digest"):
             message = write_message(tables, before, gates, run, self.params.show.language)
             leave_message(self.home.digests, run.run_id, message)
         return tables, message.text
+
+    def _judge(self, line: Line, tables: Tables, before: Tables) -> pd.DataFrame:
+        """Hold the gates; a refusal is kept where messages lie. One row per gate and group."""
+        with limited(self.params.execution.limits, "gate"), step("gates") as rows:
+            try:
+                gates = judge_run(tables, line["features"], line["plan"].plan, before, line.inputs)
+            except GateRefusal as refusal:
+                leave_message(self.home.digests, f"{line.inputs.run_id}-refused", refused_message(refusal, line.inputs))
+                raise
+            rows |= {"held": int((gates["held"] == 1).sum()), "not judged": int(gates["held"].isna().sum())}
+        return gates
 
     def _leave(self, line: Line) -> None:
         """Leave for advisers what they answer from."""
@@ -213,6 +244,6 @@ def run_nightly(
     asked: Asked | None = None,
     clock: Clock = lambda: datetime.now(UTC),
 ) -> Published:
-    """Run the whole chain and publish it. The same inputs publish once; the page and the exports are written when they are not there."""
+    """Run the whole chain and publish it. The same inputs publish once; page and exports are written where they lack."""
     with alone(home):
         return Night(home, params, asked or Asked(as_of), clock).run()

@@ -145,9 +145,11 @@ STAGES = (
 )
 
 
-def line_of(inputs: Inputs, models: Given, shelf: Shelf | None = None, **asked: Collection[str]) -> Line:
+def line_of(
+    inputs: Inputs, models: Given, shelf: Shelf | None = None, *, again: Collection[str] = (), barred: Collection[str] = ()
+) -> Line:
     """Lay out the stages of a run, with the models in force; without a shelf all is made in memory."""
-    return Line(STAGES, inputs, shelf, {"models": models}, limits=inputs.params.execution.limits, **asked)
+    return Line(STAGES, inputs, shelf, {"models": models}, again, barred, inputs.params.execution.limits)
 
 
 def compute(inputs: Inputs) -> Computed:

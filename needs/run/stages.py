@@ -104,10 +104,10 @@ class Line:
     given: Mapping[str, Given] = field(default_factory=dict)
     again: Collection[str] = ()
     barred: Collection[str] = ()
-    limits: LimitParams = LimitParams()
+    limits: LimitParams = field(default_factory=LimitParams)
     made: dict[str, Any] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # each stage says its kind
         """Give a result: the one at hand, else the one on the shelf, else a new one."""
         if name in self.given:
             return self.given[name].thing
@@ -150,18 +150,18 @@ class Line:
     def _lies(self, name: str) -> bool:
         return self.shelf is not None and name not in self.again and self.shelf.holds(name, self.key(name))
 
-    def _taken(self, stage: Stage) -> Any:
+    def _taken(self, stage: Stage) -> object:
         """Take a result from the shelf; what is no longer what was put there is made again."""
         assert self.shelf is not None
         try:
-            taken = self.shelf.take(stage.name, self.key(stage.name), stage.kind)
+            taken: object = self.shelf.take(stage.name, self.key(stage.name), stage.kind)
         except BundleError as error:
             log.warning("%s: %s It is made again.", stage.name, error)
             return self._new(stage)
         log.info("%s: taken as it was made, nothing it depends on has changed", stage.name)
         return taken
 
-    def _new(self, stage: Stage) -> Any:
+    def _new(self, stage: Stage) -> object:
         """Make a result, within its time, and lay it down."""
         results = [self[before] for before in stage.after]
         if stage.name in self.barred:
