@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
@@ -25,10 +24,11 @@ from market_draws import AS_OF, draw_known, draw_people, towns_of_france, towns_
 from models.auction import Granted, grant_seats
 from models.likelihood import LikelihoodParams
 from models.market import EntryParams, Market, lay_out, open_market
-from models.matching import Laid, MatchingParams, errand_of, find_courses, match_laid, mean_choice, run_errand
+from models.matching import Asked, Goods, Laid, MatchingParams, find_courses, find_some, match_laid, mean_choice
 from models.pairs import Kept
 from models.sight import look
-from needs.run.batch import for_each_part
+from models.spread import Errand
+from needs.run.batch import Crew
 from processes import made, timed
 
 HERE = Path(__file__).parent
@@ -40,7 +40,7 @@ WORKERS = 2
 PARAMS = MatchingParams()
 LIGHT = MatchingParams(candidates=10)  # of France, so that what is kept fits
 Done = TypeVar("Done")
-spread = partial(for_each_part, workers=WORKERS, label="matching")
+spread = Crew(WORKERS, "matching")
 
 
 def measure() -> Iterator[Figure]:
@@ -103,8 +103,8 @@ def search(market: Market, laid: list[Laid]) -> Iterator[Figure]:
 
 def search_all(market: Market, laid: list[Laid], count: int) -> Kept:
     """Find so many courses for everybody, whoever else wants them."""
-    free = np.zeros(len(market.seats))
-    found = list(spread(run_errand, (errand_of(part, market, free, count) for part in laid)))
+    goods, free = Goods(market.sessions, market.tastes), np.zeros(len(market.seats), dtype=np.float32)
+    found = list(spread(find_some, [Errand((), (part, goods, free, Asked(None, count))) for part in laid]))
     return Kept(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 

@@ -22,32 +22,45 @@ def fill_lists(kept: Kept, granted: Long, prices: Doubles, room: Doubles, uptake
     In each round everybody takes one more: of the courses not yet in the list whose session can bear it, that of highest
     score less the price of its seat. Those come first to whom it leaves most: who are next to be granted a seat.
     """
-    order = np.argsort(-_best_nets(kept, prices), kind="stable")
+    nets, choices = _in_order(kept, prices)
+    order = np.argsort(-nets, kind="stable")
     lists = np.full((len(granted), len(uptakes)), NONE, dtype=np.int16)
-    _fill(kept, prices, granted, room.copy(), uptakes, order, lists)
+    _fill(kept, choices, granted, room.copy(), uptakes, order, lists)
     return lists
 
 
 @compiled
-def _best_nets(kept: Kept, prices: Doubles) -> Doubles:
-    """Say what each person's best course leaves, its seat paid."""
-    nets = np.full(len(kept.session), -np.inf)
-    for who in range(len(nets)):
-        for choice in range(kept.session.shape[1]):
-            if kept.session[who, choice] >= 0:
-                nets[who] = max(nets[who], _net(kept, prices, who, choice))
-    return nets
-
-
-@compiled
-def _net(kept: Kept, prices: Doubles, who: int, choice: int) -> float:
-    """Give the score of a course less the price of its seat."""
-    return float(kept.likelihood[who, choice] * kept.worth[who, choice] - prices[kept.session[who, choice]])
+def _in_order(kept: Kept, prices: Doubles) -> tuple[Doubles, NDArray[np.int16]]:
+    """Say what each person's best course leaves, its seat paid, and order the courses by it: of equal ones the first."""
+    people, most = kept.session.shape
+    nets, choices = np.full(people, -np.inf), np.full((people, most), NONE, dtype=np.int16)
+    own = np.zeros(most)
+    for who in range(people):
+        count = 0
+        for choice in range(most):
+            where = kept.session[who, choice]
+            if where < 0:
+                continue
+            net, at = kept.likelihood[who, choice] * kept.worth[who, choice] - prices[where], count
+            while at > 0 and own[at - 1] < net:
+                own[at], choices[who, at] = own[at - 1], choices[who, at - 1]
+                at -= 1
+            own[at], choices[who, at] = net, choice
+            count += 1
+        if count:
+            nets[who] = own[0]
+    return nets, choices
 
 
 @compiled
 def _fill(
-    kept: Kept, prices: Doubles, granted: Long, room: Doubles, uptakes: Doubles, order: Long, lists: NDArray[np.int16]
+    kept: Kept,
+    choices: NDArray[np.int16],
+    granted: Long,
+    room: Doubles,
+    uptakes: Doubles,
+    order: Long,
+    lists: NDArray[np.int16],
 ) -> None:
     """Fill lists, round after round; a round later a session may have no room that it had before, never the reverse."""
     count = np.zeros(len(granted), dtype=np.int64)
@@ -59,17 +72,14 @@ def _fill(
         for who in order:
             if count[who] != rank:
                 continue
-            best, chosen = -np.inf, NONE
-            for choice in range(kept.session.shape[1]):
-                session = kept.session[who, choice]
-                if session < 0 or uptakes[rank] * kept.likelihood[who, choice] > room[session]:
-                    continue
-                net = _net(kept, prices, who, choice)
-                if net > best and not _listed(lists[who], rank, choice):
-                    best, chosen = net, choice
-            if chosen >= 0:
-                lists[who, rank], count[who] = chosen, rank + 1
-                room[kept.session[who, chosen]] -= uptakes[rank] * kept.likelihood[who, chosen]
+            for choice in choices[who]:
+                if choice < 0:
+                    break
+                load, session = uptakes[rank] * kept.likelihood[who, choice], kept.session[who, choice]
+                if load <= room[session] and not _listed(lists[who], rank, choice):
+                    lists[who, rank], count[who] = choice, rank + 1
+                    room[session] -= load
+                    break
 
 
 @compiled

@@ -175,8 +175,9 @@ def _write(weights: dict[str, Reals], faint: float) -> NDArray[np.object_]:
     tokens = np.where(heaviest > 0, order * (_LARGEST + 1) + heaviest + 1, 0)
     keys = (tokens[:, 0] * span + tokens[:, 1]) * span + tokens[:, 2]
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    told = [json.dumps(name) for name in names]
     made = [
-        json.dumps([(names[code], weight / _HUNDREDTHS) for code, weight in zip(codes, parts, strict=True) if weight])
-        for codes, parts in zip(order[first].tolist(), heaviest[first].tolist(), strict=True)
+        "[" + ", ".join(f"[{told[code]}, {weight / _HUNDREDTHS!r}]" for code, weight in zip(*row, strict=True) if weight) + "]"
+        for row in zip(order[first].tolist(), heaviest[first].tolist(), strict=True)
     ]
     return np.asarray(made, dtype=object)[which]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,14 +24,11 @@ from features.params import Section, param
 from models.auction import Doubles, Granted, Long, Sale, certify, close, hold, open_sale
 from models.compiled import compiled
 from models.fill import fill_lists
-from models.halo import Halo, around, back
 from models.likelihood import LikelihoodParams
 from models.market import EntryParams, Market, lay_out
-from models.pairs import Kept, Reals, Roads, Seekers, empty, scan
+from models.pairs import Kept, Reals, Roads, Seekers, Sessions, Tastes, empty, scan, some_of
 from models.sight import look
-
-Part = TypeVar("Part")
-Made = TypeVar("Made")
+from models.spread import Errand, Spread, in_turn, territories_of
 
 
 class MatchingParams(Section):
@@ -71,10 +68,11 @@ class MatchingParams(Section):
 
 
 class Laid(NamedTuple):
-    """The people of one part, and the roads from their homes."""
+    """The people of one part, the roads from their homes, and the territories they live in."""
 
     people: Seekers
     roads: Roads
+    territories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,52 +104,63 @@ class Matched:
         )
 
 
-class Errand(NamedTuple):
-    """All that is needed to find so many courses for the people of a part: what a task carries, wherever it runs."""
+class Goods(NamedTuple):
+    """What a search needs of a market, whoever searches."""
 
-    people: Seekers
-    halo: Halo
-    prices: Reals
+    sessions: Sessions
+    tastes: Tastes
+
+
+class Asked(NamedTuple):
+    """Whom so many courses are looked for: people of a part by their position in it, all of them where it is not told."""
+
+    who: Long | None
     most: int
 
 
-class Spread(Protocol):
-    """What runs a task on every part, and gives what it made of them in their order."""
+class Held(NamedTuple):
+    """A part that lies where tasks run: where its people begin and end among all."""
 
-    def __call__(self, task: Callable[[Part], Made], parts: Iterable[Part], /) -> Iterable[Made]:
-        """Run the task; parts may be taken and results given one by one."""
-
-
-Search = Callable[[Doubles, int, "Long | None"], Iterable[tuple[int, Kept]]]
-"""What finds so many courses at some prices, for everybody or for some, part by part: where its people begin, and theirs."""
+    start: int
+    end: int
+    laid: Laid
+    territories: tuple[str, ...]
 
 
-def run_all(task: Callable[[Part], Made], parts: Iterable[Part]) -> Iterator[Made]:
-    """Run a task on each part, one after the other."""
-    return map(task, parts)
+Search = Callable[[Doubles, int, "Long | None"], Iterable[tuple[Long, Kept]]]
+"""What finds so many courses at some prices, for everybody or for some, part by part: which people, and theirs."""
 
 
-def match_people(parts: Sequence[pd.DataFrame], market: Market, params: MatchingParams, spread: Spread = run_all) -> Matched:
+def match_people(parts: Sequence[pd.DataFrame], market: Market, params: MatchingParams, spread: Spread = in_turn) -> Matched:
     """Propose courses to the people of all parts: same people in the same order, none of whom objects.
 
     Seats are shared over all of them: where parts end changes nothing.
     """
-    laid = [Laid(*lay_out(part, market)) for part in parts]
+    held = spread.hold(market)
+    laid = list(spread(lay_out_part, [Errand(territories_of(part), (part, held)) for part in parts]))
     people = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return match_laid(people, laid, market, params, spread)
 
 
+def lay_out_part(people: pd.DataFrame, market: Market) -> Laid:
+    """Lay out the people of one part."""
+    return Laid(*lay_out(people, market), territories_of(people))
+
+
 def match_laid(
-    people: pd.DataFrame, laid: Sequence[Laid], market: Market, params: MatchingParams, spread: Spread = run_all
+    people: pd.DataFrame, laid: Sequence[Laid], market: Market, params: MatchingParams, spread: Spread = in_turn
 ) -> Matched:
     """Propose courses to people who are laid out; ``people`` is who they are, one row per person, for who wants to know it."""
-    search = partial(_search, market=market, spread=spread, laid=laid)
-    seats, count = np.floor(market.seats * params.overbooking).astype(np.int64), sum(len(part.people.home) for part in laid)
+    ends = np.cumsum([len(part.people.home) for part in laid], dtype=np.int64).tolist()
+    held = [Held(end - len(p.people.home), end, spread.hold(p), p.territories) for p, end in zip(laid, ends, strict=True)]
+    goods = spread.hold(Goods(market.sessions, market.tastes))
+    search = partial(_search, parts=held, goods=goods, spread=spread)
+    seats, count = np.floor(market.seats * params.overbooking).astype(np.int64), max(ends, default=0)
     kept, sale = share_seats(search, count, seats, params)
     granted = close(sale, kept, seats)
     best = empty(count, 1)
-    for start, found in search(granted.prices, 1, None):
-        write(best, found, start)
+    for rows, found in search(granted.prices, 1, None):
+        write(best, found, rows)
     _, bound = certify(best, seats, granted.prices, np.full(count, -1, dtype=np.int64))
     uptakes, bears = uptakes_of(params), np.asarray(market.seats * params.overbooking, dtype=np.float64)
     lists = fill_lists(kept, granted.column, granted.prices, bears, uptakes)
@@ -163,18 +172,17 @@ def match_laid(
 def share_seats(search: Search, people: int, seats: Long, params: MatchingParams) -> tuple[Kept, Sale]:
     """Hold an auction over all courses, known or not: whoever has none left that are known is found others, at its prices."""
     kept, sale = empty(people, 2 * params.candidates), open_sale(people, seats)
-    for start, found in search(sale.prices, params.candidates, None):
-        write(kept, found, start)
-        sale.floors[start : start + len(found.session)] = floors_of(found, sale.prices)
+    for rows, found in search(sale.prices, params.candidates, None):
+        write(kept, found, rows)
+        sale.floors[rows] = floors_of(found, sale.prices)
     step, who = params.precision * mean_choice(kept), np.arange(people)
     for _ in range(params.rounds):
         who = hold(sale, kept, who, step)
         if not len(who):
             break
-        for start, found in search(sale.prices, params.candidates, who):
-            own = who[(who >= start) & (who < start + len(found.session))]
-            sale.floors[own] = floors_of(found, sale.prices)[own - start]
-            renew(kept, found, own, start)
+        for rows, found in search(sale.prices, params.candidates, who):
+            sale.floors[rows] = floors_of(found, sale.prices)
+            renew(kept, found, rows)
     return kept, sale
 
 
@@ -202,65 +210,64 @@ def uptakes_of(params: MatchingParams) -> Doubles:
 
 def find_courses(laid: Laid, market: Market, prices: Doubles, count: int) -> Kept:
     """Find the courses of highest net of the people of a part: no other part's are needed."""
-    return run_errand(errand_of(laid, market, prices, count))
+    return find_some(laid, Goods(market.sessions, market.tastes), prices.astype(np.float32), Asked(None, count))
 
 
-def errand_of(laid: Laid, market: Market, prices: Doubles, count: int) -> Errand:
-    """Put together what a part needs: of the market, its halo alone."""
-    halo = around(laid.roads, market.sessions, market.tastes)
-    return Errand(laid.people, halo, prices.astype(np.float32)[halo.position], count)
-
-
-def run_errand(errand: Errand) -> Kept:
-    """Find courses within a halo; they are told as they stand among all."""
-    kept = empty(len(errand.people.home), errand.most)
-    if len(errand.halo.position):
-        scan(errand.people, errand.halo.sessions, errand.halo.roads, errand.halo.tastes, errand.prices, kept)
-    return back(kept, errand.halo)
+def find_some(laid: Laid, goods: Goods, prices: Reals, asked: Asked) -> Kept:
+    """Find courses for some people of a part: a task that runs anywhere."""
+    people = laid.people if asked.who is None else some_of(laid.people, asked.who)
+    kept = empty(len(people.home), asked.most)
+    scan(people, goods.sessions, laid.roads, goods.tastes, prices, kept)
+    return kept
 
 
 def _search(
-    prices: Doubles, count: int, who: Long | None, *, market: Market, spread: Spread, laid: Sequence[Laid]
-) -> Iterator[tuple[int, Kept]]:
-    """Find courses part by part, for everybody or for some. Gives where the people of a part begin, and what was found."""
-    sizes = [len(part.people.home) for part in laid]
-    wanted = np.ones(sum(sizes), dtype=bool)
-    if who is not None:
-        wanted[:] = False
-        wanted[who] = True
-    starts = np.cumsum([0, *sizes]).tolist()
-    asked = [
-        (start, part) for start, size, part in zip(starts, sizes, laid, strict=False) if wanted[start : start + size].any()
+    prices: Doubles, count: int, who: Long | None, *, parts: Sequence[Held], goods: Goods, spread: Spread
+) -> Iterator[tuple[Long, Kept]]:
+    """Find courses part by part, for everybody or for some (in order). Gives whom they are for, and what was found.
+
+    The longest parts come first, so that workers end together.
+    """
+    priced = spread.hold(prices.astype(np.float32))
+    shares = sorted(_shares(parts, who), key=lambda share: -len(share[1]))
+    errands = [
+        Errand(part.territories, (part.laid, goods, priced, Asked(None if who is None else own - part.start, count)))
+        for part, own in shares
     ]
-    errands = (errand_of(_only(part, wanted[start:]), market, prices, count) for start, part in asked)
-    return zip((start for start, _ in asked), spread(run_errand, errands), strict=True)
+    return zip((own for _, own in shares), spread(find_some, errands), strict=True)
 
 
-def _only(laid: Laid, wanted: NDArray[np.bool_]) -> Laid:
-    """Leave out people who are not asked for: who has no known home is not searched for."""
-    home = np.where(wanted[: len(laid.people.home)], laid.people.home, -1).astype(np.int32)
-    return laid._replace(people=laid.people._replace(home=home))
+def _shares(parts: Sequence[Held], who: Long | None) -> Iterator[tuple[Held, Long]]:
+    """Say of each part who of its people are asked for; parts of which nobody is are left out."""
+    for part in parts:
+        if who is None:
+            own = np.arange(part.start, part.end)
+        else:
+            own = who[np.searchsorted(who, part.start) : np.searchsorted(who, part.end)]
+        if len(own):
+            yield part, own
 
 
-def write(kept: Kept, found: Kept, start: int) -> None:
+def write(kept: Kept, found: Kept, rows: Long) -> None:
     """Write the courses found for people in their rows, from the first column on."""
     for whole, own in zip(kept, found, strict=True):
-        whole[start : start + len(own), : own.shape[1]] = own
+        whole[rows, : own.shape[1]] = own
 
 
 @compiled
-def renew(kept: Kept, found: Kept, some: Long, start: int) -> None:
+def renew(kept: Kept, found: Kept, some: Long) -> None:
     """Put the courses found for some people in the second half of the columns, but those that stand in the first."""
     old = found.session.shape[1]
-    for who in some:
+    for at in range(len(some)):
+        who = some[at]
         for choice in range(old):
-            session = found.session[who - start, choice]
+            session = found.session[at, choice]
             new = session >= 0
             for other in range(old):
                 new = new and kept.session[who, other] != session
             kept.session[who, old + choice] = session if new else -1
-            kept.likelihood[who, old + choice] = found.likelihood[who - start, choice]
-            kept.worth[who, old + choice] = found.worth[who - start, choice]
+            kept.likelihood[who, old + choice] = found.likelihood[at, choice]
+            kept.worth[who, old + choice] = found.worth[at, choice]
 
 
 @compiled

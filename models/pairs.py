@@ -9,7 +9,7 @@ what was kept already: the same courses are kept as if all had been scored.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,17 @@ class Seekers(NamedTuple):
     closed: Whole
     ready_ends: Long
     ready: Whole
+
+
+def some_of(people: Seekers, who: Long) -> Seekers:
+    """Take some people out, in the order asked for."""
+    lists: dict[str, Any] = {}
+    for cut, name in (("skill_ends", "skills"), ("closed_ends", "closed"), ("ready_ends", "ready")):
+        ends = getattr(people, cut)
+        sizes = ends[who + 1] - ends[who]
+        own = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        lists |= {cut: own, name: getattr(people, name)[np.arange(own[-1]) + np.repeat(ends[who] - own[:-1], sizes)]}
+    return Seekers(**{name: lists[name] if name in lists else column[who] for name, column in people._asdict().items()})
 
 
 class Sessions(NamedTuple):
@@ -125,6 +136,7 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
     effect, best = np.zeros(len(courses.gain), dtype=np.float32), np.zeros(len(courses.quickest), dtype=np.float32)
     least, slack, zone = np.float32(tastes.least_gain), np.float32(1.0001), np.int32(-1)  # a bound has some room for rounding
     moves = np.zeros(people.moves.shape[1], dtype=np.float32)
+    within = _aims_within(roads, courses, len(fits))
     kinds, aims = courses.kind.view(np.uint32), courses.aim.view(np.uint32)  # never below 0, which need not be looked at
     for who in range(len(people.home)):
         home, count, floor = people.home[who], 0, np.float32(0.0)
@@ -133,7 +145,7 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
         if zone != people.zone[who]:
             zone = people.zone[who]
             _fill_effects(zone, courses, tastes, effect, best)
-        fill_fits(who, people, tastes, fits)
+        fill_fits(who, people, tastes, within, fits)
         moves[:] = people.moves[who]
         weight, eager = people.weight[who], max(moves.max(), least)
         for at in range(roads.ends_at[home], roads.ends_at[home + 1]):
@@ -158,6 +170,18 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
 
 
 @compiled
+def _aims_within(roads: Roads, courses: Sessions, count: int) -> Long:
+    """List what the courses within reach of some homes lead to: of all the aims of a country, a few."""
+    passed, aimed = np.zeros(len(courses.quickest), dtype=np.bool_), np.zeros(count, dtype=np.bool_)
+    for place in roads.place:
+        if not passed[place]:
+            passed[place] = True
+            for session in range(courses.ends_at[place], courses.ends_at[place + 1]):
+                aimed[courses.aim[session]] = True
+    return np.flatnonzero(aimed)
+
+
+@compiled
 def _fill_effects(zone: int, courses: Sessions, tastes: Tastes, effect: Reals, best: Reals) -> None:
     """Say what each course adds for who lives in a zone, and the most that this times its quickness reaches in each place."""
     for place in range(len(best)):
@@ -168,11 +192,11 @@ def _fill_effects(zone: int, courses: Sessions, tastes: Tastes, effect: Reals, b
 
 
 @compiled
-def fill_fits(who: int, people: Seekers, tastes: Tastes, fits: Reals) -> None:
-    """Say how each aim answers what a person wants, did, and can do."""
+def fill_fits(who: int, people: Seekers, tastes: Tastes, aims: Long, fits: Reals) -> None:
+    """Say how some aims answer what a person wants, did, and can do; of others nothing is said."""
     first, second = tastes.wanted[people.wanted[who]], tastes.wanted[people.second[who]]
     last = tastes.last[people.last[who]]
-    for aim in range(len(fits)):
+    for aim in aims:
         fits[aim] = max(first[aim], second[aim], last[aim])
     for at in range(people.skill_ends[who], people.skill_ends[who + 1]):
         skill = people.skills[at]

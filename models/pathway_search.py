@@ -110,7 +110,7 @@ def search(people: Seekers, ground: Ground, begun: Begun, found: Found) -> None:
     """
     size, steps = len(ground.courses.first), found.path.shape[1]
     fits = np.zeros(ground.tastes.wanted.shape[1], dtype=np.float32)
-    options, labels = _no_options(size), _no_labels(steps + 1)
+    aims, options, labels = np.arange(len(fits)), _no_options(size), _no_labels(steps + 1)
     last, order = NONE, np.zeros(0, dtype=np.int64)
     for row in range(len(begun.who)):
         who = begun.who[row]
@@ -118,7 +118,7 @@ def search(people: Seekers, ground: Ground, begun: Begun, found: Found) -> None:
             continue
         if who != last:
             last = who
-            fill_fits(who, people, ground.tastes, fits)
+            fill_fits(who, people, ground.tastes, aims, fits)
             order = _promise(_gather(who, people, ground, fits, options), steps, ground, options)
         _follow(row, order, people, ground, options, labels, begun, found)
 

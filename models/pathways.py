@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,6 @@ from features.holdings import already_held, ready_for
 from features.params import Section, param
 from features.vocabulary import PREPARING
 from models.market import Market, lay_out
-from models.matching import Spread, run_all
 from models.pairs import LONGEST, Flags, Long, Reals, Whole
 from models.pathway_search import NONE, Begun, Found, Ground, Ladder, room_for, search
 
@@ -145,7 +144,7 @@ class Tied(NamedTuple):
 
 
 def follow_proposals(
-    parts: Sequence[pd.DataFrame], proposals: pd.DataFrame, stairs: Stairs, prices: pd.Series[float], spread: Spread = run_all
+    parts: Sequence[pd.DataFrame], proposals: pd.DataFrame, stairs: Stairs, prices: pd.Series[float]
 ) -> pd.DataFrame:
     """Say what follows each proposal at best. One row per proposal, in their order: person, rank, pathway, step, pathway_worth.
 
@@ -165,16 +164,14 @@ def follow_proposals(
         )
         for part, end, low, high in zip(parts, ends, [0, *cuts[:-1]], cuts, strict=True)
     ]
-    found = _search_all(tied, stairs, prices, spread)
+    found = _search_all(tied, stairs, prices)
     pathway = join(found.path, stairs.sessions).set_axis(proposals.index)
     return proposals[["person", "rank"]].assign(pathway=pathway, step=1, pathway_worth=found.worth)
 
 
-def best_pathways(
-    parts: Sequence[pd.DataFrame], stairs: Stairs, prices: pd.Series[float], spread: Spread = run_all
-) -> pd.DataFrame:
+def best_pathways(parts: Sequence[pd.DataFrame], stairs: Stairs, prices: pd.Series[float]) -> pd.DataFrame:
     """Find the best pathway of each person, whatever was proposed. One row per person: pathway (empty: none), pathway_worth."""
-    found = _search_all([Tied(part, from_nothing(len(part))) for part in parts], stairs, prices, spread)
+    found = _search_all([Tied(part, from_nothing(len(part))) for part in parts], stairs, prices)
     people = pd.concat([part["person"] for part in parts], ignore_index=True)
     return pd.DataFrame({"person": people, "pathway": join(found.path, stairs.sessions), "pathway_worth": found.worth})
 
@@ -185,10 +182,10 @@ def from_nothing(people: int) -> Begun:
     return Begun(np.arange(people, dtype=np.int32), np.full(people, NONE, dtype=np.int32), none, none)
 
 
-def _search_all(tied: Sequence[Tied], stairs: Stairs, prices: pd.Series[float], spread: Spread) -> Found:
+def _search_all(tied: Sequence[Tied], stairs: Stairs, prices: pd.Series[float]) -> Found:
     """Search part by part, and set the parts one below the other."""
     aimed = np.ones(stairs.market.tastes.wanted.shape[1], dtype=np.bool_)
-    found = list(spread(partial(find, stairs=stairs, prices=stairs.priced(prices), aimed=aimed), tied))
+    found = [find(part, stairs, stairs.priced(prices), aimed) for part in tied]
     return (
         Found(*(np.concatenate(columns) for columns in zip(*found, strict=True))) if found else room_for(0, stairs.params.steps)
     )
@@ -205,6 +202,8 @@ def find(tied: Tied, stairs: Stairs, prices: Reals, aimed: Flags) -> Found:
 
 def join(path: Whole, sessions: pd.Index) -> pd.Series[str]:
     """Write each row of positions as sessions joined by arrows."""
-    number, distinct = pd.MultiIndex.from_arrays(list(path.T)).factorize()
-    texts = [ARROW.join(sessions[at] for at in steps if at != NONE) for steps in distinct]
+    steps = pd.DataFrame(path)
+    number, named = steps.groupby(list(steps), sort=False).ngroup().to_numpy(), sessions.tolist()
+    distinct = steps.drop_duplicates().to_numpy().tolist()
+    texts = [ARROW.join(named[at] for at in row if at != NONE) for row in distinct]
     return pd.Series(pd.Series(texts, dtype="str").take(number).to_numpy(), dtype="str")

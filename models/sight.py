@@ -99,10 +99,11 @@ def _parts(
 def _fits(people: Seekers, who: Long, aim: Long, tastes: Tastes) -> Reals:
     """Say how the aim of each row answers what the person of the row wants, did, and can do."""
     fits, own, last = np.zeros(len(who), dtype=np.float32), np.zeros(tastes.wanted.shape[1], dtype=np.float32), -1
+    aims = np.arange(len(own))
     for row in range(len(who)):
         if who[row] != last:
             last = who[row]
-            fill_fits(last, people, tastes, own)
+            fill_fits(last, people, tastes, aims, own)
         fits[row] = own[aim[row]]
     return fits
 

@@ -27,6 +27,7 @@ from models.ranking import RankingParams
 from models.reconcile import ReconcileParams
 from models.skills import SkillNeedParams
 from needs.run.comparisons import GateParams
+from needs.run.engine import EngineName
 from needs.run.limits import LimitParams
 from needs.settings import change_section, read_section
 
@@ -64,9 +65,16 @@ class TrainingParams(Section):
 
 
 class ExecutionParams(Section):
-    """How a run is carried out; nothing here changes a result."""
+    """How a run is carried out; nothing here changes a figure."""
 
-    workers: int = param(2, "territories worked on at the same time", unit="processes", ge=1, le=256)
+    workers: int = param(2, "territories worked on at the same time", unit="workers", ge=1, le=256)
+    engine: EngineName = param(
+        "local", "where tasks of territories run: in threads here, in processes here, or on the workers of a dask scheduler"
+    )
+    scheduler: str = param("", "address of the scheduler of the engine dask, like tcp://10.0.0.5:8786")
+    failing_territories: Literal["publish_others", "publish_nothing"] = param(
+        "publish_others", "what becomes of a run when the tasks of some territories fail: it goes on without them, or it stops"
+    )
     database: str = param("", "where runs are published (SQLAlchemy URL); empty: var/needs.db of the home")
     tracking: str = param("", "where backtests and models are recorded (MLflow tracking URI); empty: var/mlflow.db of the home")
     keep_runs: int = param(30, "runs kept in the database", unit="runs", ge=1, le=10000)

@@ -1,21 +1,17 @@
-"""The same result wherever the search runs: in turn, in threads, in processes, on a cluster; in one part or in many."""
+"""The same result wherever the search runs: in turn, in threads, in processes; in one part or in many."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import partial
-
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from match_frames import Drawn, drawn
 
-from models.halo import around, back
 from models.market import lay_out
-from models.matching import Errand, Laid, Matched, MatchingParams, Spread, find_courses, match_people, run_all
-from models.pairs import Kept, empty, scan
-from needs.run.batch import for_each_part
+from models.matching import Asked, Goods, Laid, Matched, MatchingParams, find_courses, find_some, match_people
+from models.spread import Spread, in_turn
+from needs.run.batch import Crew
+from needs.run.engine import engine
 
 PARAMS = MatchingParams(candidates=10)
 
@@ -29,7 +25,7 @@ def by_town(people: pd.DataFrame) -> list[pd.DataFrame]:
     return [rows.reset_index(drop=True) for _, rows in people.groupby("commune", dropna=False)]
 
 
-def match(market: Drawn, parts: list[pd.DataFrame], spread: Spread = run_all) -> Matched:
+def match(market: Drawn, parts: list[pd.DataFrame], spread: Spread = in_turn) -> Matched:
     return match_people(parts, market.market, PARAMS, spread)
 
 
@@ -46,25 +42,13 @@ def assert_same(left: Matched, right: Matched) -> None:
 def test_threads_find_what_one_finds(market: Drawn, workers: int) -> None:
     parts = by_town(market.people)
     assert len(parts) > 4
-    assert_same(match(market, parts, partial(for_each_part, workers=workers, label="matching")), match(market, parts))
+    assert_same(match(market, parts, Crew(workers, "matching")), match(market, parts))
 
 
 def test_processes_find_what_one_finds(market: Drawn) -> None:
     parts = by_town(market.people)
-    with joblib.parallel_config(backend="loky"):
-        found = match(market, parts, partial(for_each_part, workers=2, label="matching"))
-    assert_same(found, match(market, parts))
-
-
-def test_a_cluster_finds_what_one_finds(market: Drawn) -> None:
-    distributed = pytest.importorskip("distributed")
-    parts = by_town(market.people)
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
-        distributed.Client(cluster),
-        joblib.parallel_config(backend="dask"),
-    ):
-        found = match(market, parts, partial(for_each_part, workers=2, label="matching"))
+    with engine("processes", "", 2):
+        found = match(market, parts, Crew(2, "matching"))
     assert_same(found, match(market, parts))
 
 
@@ -75,39 +59,13 @@ def test_where_parts_end_changes_nothing(market: Drawn) -> None:
     )
 
 
-def test_a_halo_changes_nothing(market: Drawn) -> None:
-    smaller = 0
-    for part in by_town(market.people):
-        laid, prices = Laid(*lay_out(part, market.market)), np.linspace(0, 0.05, len(market.market.seats))
-        whole = empty(len(part), 10)
-        scan(laid.people, market.market.sessions, laid.roads, market.market.tastes, prices.astype(np.float32), whole)
-        for ours, theirs in zip(find_courses(laid, market.market, prices, 10), whole, strict=True):
-            assert ours.tobytes() == theirs.tobytes()
-        smaller += len(around(laid.roads, market.market.sessions, market.market.tastes).position) < len(prices)
-    assert smaller >= 1
-
-
-def test_a_halo_holds_what_is_within_reach_and_tells_it_as_it_stands_among_all(market: Drawn) -> None:
-    near = market.people.dropna(subset="latitude").head(1).assign(mobility_km=15.0).reset_index(drop=True)
-    laid = Laid(*lay_out(near, market.market))
-    halo = around(laid.roads, market.market.sessions, market.market.tastes)
-    held = market.market.courses.iloc[halo.position]
-    assert 0 < len(held) < len(market.market.courses)
-    assert set(held["place_number"]) == set(laid.roads.place)
-    found = Kept(np.array([[len(held) - 1, -1]], dtype=np.int32), np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
-    assert back(found, halo).session.tolist() == [[halo.position[-1], -1]]
-
-
-def test_tasks_are_made_as_they_are_taken(market: Drawn) -> None:
-    made: list[int] = []
-    taken: list[int] = []
-
-    def watch(task: object, errands: Iterable[Errand]) -> Iterator[Kept]:
-        for errand in errands:
-            made.append(1)
-            yield task(errand)  # type: ignore[operator]
-            taken.append(1)
-            assert len(made) == len(taken)
-
-    match(market, by_town(market.people), watch)
-    assert len(made) > 4
+def test_who_is_looked_for_alone_is_found_what_they_are_found_among_others(market: Drawn) -> None:
+    laid, prices = Laid(*lay_out(market.people, market.market)), np.linspace(0, 0.05, len(market.market.seats))
+    goods = Goods(market.market.sessions, market.market.tastes)
+    among = find_courses(laid, market.market, prices, 10)
+    for some in ([], [3], [117, 0, 42], range(120)):
+        who = np.array(some, dtype=np.int64)
+        alone = find_some(laid, goods, prices.astype(np.float32), Asked(who, 10))
+        for ours, theirs in zip(alone, among, strict=True):
+            assert ours.tobytes() == theirs[who].tobytes()
+    assert (among.session >= 0).any(axis=1).mean() > 0.5

@@ -1,12 +1,11 @@
 """The part of a run that ends in people: what is known is brought together, courses are proposed, and what is said of it.
 
-knowledge + people → :func:`models.matching.match_people` → recommendations, loads of sessions, whom nothing answers, measures.
+knowledge + people → :func:`needs.run.serving.serve` → recommendations, loads of sessions, whom nothing answers, measures.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,22 +18,17 @@ from features.supply import latest_people
 from models.course_groups import EVERY
 from models.likelihood import show_rates
 from models.market import Knowledge, Market, open_market
-from models.match_reasons import explain
-from models.matching import Matched, MatchingParams, Spread, match_people, tell_granted, tell_loads, tell_proposals
-from models.misses import nearest_misses
-from models.pathways import Stairs, build_stairs, follow_proposals
+from models.matching import MatchingParams, tell_granted, tell_loads
+from models.pathways import build_stairs
 from models.personal import audit
 from models.ranking import GENERAL
-from needs.params import Params
 from needs.run.added import EffectModel
-from needs.run.batch import for_each_part, split
 from needs.run.inputs import Inputs
 from needs.run.match_judged import judge_matches, prescribed_ahead, what_orders_see
+from needs.run.serving import Failed, serve, without
 from needs.run.unmet import count_unmet
-from needs.store.schema import TABLES
 
 _KEY = ["territory", "sector"]
-_TOLD = [column.name for column in TABLES["recommendations"].c if column.name != "run_id"]
 # What measures are told by, and nothing else looks at.
 _TRAITS = ["known_from", "sex", "birth_year", "unemployed_months", "neet"]
 
@@ -44,7 +38,8 @@ class Proposed:
     """What is proposed: tables to publish, whom scores of persons move, and what is left on the desk for advisers.
 
     ``people`` has one row per person, ``seats`` one per session open to somebody: price, room; ``granted`` one per person
-    granted a seat: session; these are below the best by ``gap`` at most.
+    granted a seat: session; these are below the best by ``gap`` at most. Of ``failed`` territories nothing is told: everything
+    is as if nobody lived there.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -54,53 +49,42 @@ class Proposed:
     seats: pd.DataFrame
     granted: pd.DataFrame
     gap: float
+    failed: tuple[Failed, ...] = ()
 
 
 def propose(features: Features, effects: EffectModel, ranked: pd.DataFrame, links: pd.DataFrame, inputs: Inputs) -> Proposed:
-    """Propose courses to everybody who may enter one and does not object."""
+    """Propose courses to everybody who may enter one and does not object.
+
+    Raises :class:`needs.run.serving.TerritoriesFailed` where territories fail that the run may not do without.
+    """
     params, smallest = inputs.params, inputs.params.features.privacy.smallest_cell
     known = bring_together(features, effects.table, ranked, inputs)
     market = open_market(known, inputs.as_of, params.matching.entry, params.matching.likelihood)
     moves = effects.personal.moves(features.tonight)
     people = describe_people(features, moves)
-    asking = people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()]
-    spread = partial(for_each_part, workers=params.execution.workers, label="matching")
-    matched = match_people(split(asking, _AT_ONCE) or [asking], market, params.matching, spread)
-    told = tell_all(matched, build_stairs(market, params.pathways, features.given, features.asked), params, spread)
-    alone = asking[~asking["person"].isin(set(told["person"]))].reset_index(drop=True)
+    served = serve(_asking(people), build_stairs(market, params.pathways, features.given, features.asked), params)
+    people, matched = without(people, served.failed), served.matched
     tables = {
-        "recommendations": told,
+        "recommendations": served.told,
         "session_loads": tell_loads(matched, market, params.matching),
-        "unmet": count_unmet(nearest_misses(alone, market), links, smallest),
-        "match_measures": _judged(told, people, market, features, links, inputs),
+        "unmet": count_unmet(served.missed, links, smallest),
+        "match_measures": _judged(served.told, people, market, features, links, inputs),
     }
-    granted = tell_granted(matched, market)
     return Proposed(
         tables,
         audit(moves, features.tonight, params.personal.excluded, smallest),
         people,
         known,
         pd.DataFrame({"session": market.courses["session"], "price": matched.granted.prices, "room": matched.room}),
-        granted,
+        tell_granted(matched, market),
         matched.gap,
+        served.failed,
     )
 
 
-def tell_all(matched: Matched, stairs: Stairs, params: Params, spread: Spread) -> pd.DataFrame:
-    """Write what is proposed, why, and what may follow it. One row per person, rank; part by part, as long lists ask."""
-    starts = range(0, max(len(matched.people), 1), _AT_ONCE)
-    parts = [matched.part(start, start + _AT_ONCE) for start in starts]
-    told = list(spread(partial(_tell_part, stairs=stairs, params=params), parts))
-    return pd.concat(told, ignore_index=True)
-
-
-def _tell_part(matched: Matched, stairs: Stairs, params: Params) -> pd.DataFrame:
-    """Write what is proposed to some people."""
-    listed = tell_proposals(matched, stairs.market)
-    prices = pd.Series(matched.granted.prices, index=stairs.market.courses["session"])
-    follows = follow_proposals([matched.people], listed, stairs, prices).drop(columns=["person", "rank"])
-    why = explain(listed, matched.people, stairs.market, params.advice.reasons)
-    return listed.rename(columns={"gain": "expected_gain"}).join([why, follows])[_TOLD]
+def _asking(people: pd.DataFrame) -> pd.DataFrame:
+    """Keep who does not object, and lives where somebody knows. Some of the rows."""
+    return people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()]
 
 
 def _judged(
@@ -113,9 +97,6 @@ def _judged(
     traits = latest_people(tables.jobseekers)[["person", *_TRAITS]]
     beside = people.merge(traits, on="person", how="left", validate="one_to_one")
     return judge_matches(told, beside, market, past, ahead, params)
-
-
-_AT_ONCE = 5_000  # people of a part, of whole territories: few tasks, none of them long
 
 
 def describe_people(features: Features, moves: pd.DataFrame) -> pd.DataFrame:
