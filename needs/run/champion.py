@@ -152,9 +152,10 @@ def _challenge(night: _Night, alike: Version | None, why: str) -> tuple[Models, 
         return known, alike
     log.info("models are trained: %s", why)
     folder, tags = night.folder(night.wanted), {**night.wanted.told(), _REASON: why}
-    write_bundle(folder, night.trained, tags)
-    with step("registry"):
+    manifest = write_bundle(folder, night.trained, tags)
+    with step("registry") as rows:
         version = register(night.store, Made(night.wanted.name, night.started, _settings(night.inputs), _prints(night)), folder)
+        rows["bytes"] = manifest.size
     return night.trained, version
 
 

@@ -328,7 +328,8 @@ def replay(features: Features, model: ForecastModel, params: ForecastParams) -> 
     :func:`judge_forecasts`, but what is judged here is what runs publish: cells, départements and the Region made to agree.
     """
     fine = features.panel.groupby(KEY, as_index=False)[["positions"]].sum().rename(columns={"positions": "value"})
-    told = [pd.DataFrame({name: [] for name in ("grain", "origin", *KEY, "step", "value", "told", "low", "high")})]
+    names = ("grain", "origin", *KEY, "step", "value", "told", "low", "high")
+    told = [pd.DataFrame({name: pd.Series(dtype="float64") for name in names}).astype({"step": "int64"})]
     if not _is_silent(features):
         cells, hierarchy = _cells(features.panel, "positions"), lay_out_cells(features)
         whole = fill_cells(cells)
