@@ -9,6 +9,7 @@ decision = decide(scores, params.training)                     promoted, or kept
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 
@@ -28,6 +29,7 @@ from needs.run.progress import step
 LEARNED_BY = ("features", "forecast", "effects", "personal", "actions", "policy")  # sections that decide what is learned
 FIRST, LATER, PARAMS, CODE, OLD = "first", "later", "params", "code", "old"
 ALL_STEPS = 0
+_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class About:
     def read(cls, told: Mapping[str, str]) -> About | None:
         """Read what :meth:`told` wrote; nothing where some of it lacks."""
         names = [field.name for field in fields(cls)]
-        if not set(names) <= set(told) or not told["months"].isdecimal():
+        if not set(names) <= set(told) or not told["months"].isdecimal() or not _DAY.fullmatch(told["as_of"]):
             return None
         texts = {name: told[name] for name in names if name != "months"}
         return cls(**texts, months=int(told["months"]))

@@ -229,13 +229,13 @@ def _reached(store: Store) -> Iterator[MlflowClient]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     from alembic.util import CommandError
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         yield MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
     except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
