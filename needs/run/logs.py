@@ -43,6 +43,7 @@ _TOLD = ("seconds", "rows", "ages", "peak_mb")  # what a record may hold, beside
 _LASTING = ("run_id", "as_of")  # what a record says for all that follow it
 _ROOMS = ("features", "models", "needs")
 _INSTALLED = Path(__file__).parents[2]  # where the three packages lie
+_HERE = Path(__file__).relative_to(_INSTALLED)  # every error of a night comes through here
 _QUOTED = re.compile(r"""(?<!\w)(?P<mark>['"«]).*['"»](?!\w)""", re.DOTALL)
 _CATEGORY = re.compile(r":\d+: (\w+): ")  # how the standard library writes a warning
 _WARNINGS = "py.warnings"
@@ -195,7 +196,7 @@ def _where(error: BaseException) -> list[str]:
     """List the lines of our code that an error came through, the outermost first."""
     lines = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
     inside = [(path.relative_to(_INSTALLED), line) for path, line in lines if path.is_relative_to(_INSTALLED)]
-    return [f"{path.as_posix()}:{line}" for path, line in inside if path.parts[0] in _ROOMS]
+    return [f"{path.as_posix()}:{line}" for path, line in inside if path.parts[0] in _ROOMS and path != _HERE]
 
 
 def _words_of(record: logging.LogRecord, root: Path) -> str:
