@@ -44,8 +44,8 @@ def _moved(both: pd.DataFrame) -> pd.DataFrame:
 
 def _compare_lots(lots: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     """List the lots that differ, the largest sums first. One row per lot_id: change, formacode, territory, cents and places."""
-    moved = _moved(_set_side_by_side(lots, before, "lot_id"))
-    named = pd.concat([lots, before]).drop_duplicates("lot_id")[["lot_id", *_NAMED]]
+    moved = _moved(_set_side_by_side(lots, before, "lot_id")).astype({"lot_id": "str"})
+    named = pd.concat([lots, before]).drop_duplicates("lot_id")[["lot_id", *_NAMED]].astype("str")
     told = moved.merge(named, on="lot_id", how="left", validate="one_to_one")
     change = pd.Series(CHANGED, index=told.index).mask(~told["lot_id"].isin(before["lot_id"]), NEW)
     return told.assign(change=change.mask(~told["lot_id"].isin(lots["lot_id"]), GONE))

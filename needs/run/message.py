@@ -17,6 +17,7 @@ from features.errors import InputError
 from needs.run.changes import CHANGED, DIMENSIONS, GONE, NEW, Changes, compare_plans
 from needs.run.comparisons import GATES
 from needs.run.inputs import Inputs
+from needs.run.serving import Failed
 from needs.run.waivers import EXPIRED, STRAY, WAIVED
 from needs.show.figures import count, euros
 from needs.show.messages import say
@@ -87,6 +88,11 @@ def refused_message(refusal: InputError, inputs: Inputs) -> Message:
     )
     told: dict[str, object] = {"run_id": inputs.run_id, "as_of": f"{inputs.as_of:%Y-%m-%d}", "refused": list(refusal.faults)}
     return Message("\n".join([title, "", *(f"- {fault}" for fault in refusal.faults)]) + "\n", told)
+
+
+def tell_failed(failed: Sequence[Failed], language: str) -> list[str]:
+    """Say of which territories the run says nothing, and why. A line each."""
+    return [say("message.failed", language, territory=one.territory or "–", error=one.error, where=one.where) for one in failed]
 
 
 def leave_message(folder: Path, name: str, message: Message) -> None:

@@ -18,19 +18,21 @@ from needs.home import Home
 from needs.params import Params
 from needs.run.champion import InForce, choose_models
 from needs.run.desk import clear, is_whole, leave
+from needs.run.engine import engine
 from needs.run.gates import GateRefusal, judge_run, read_before
 from needs.run.ingest import Arrival, door_of, ingest, recall
 from needs.run.inputs import Inputs
 from needs.run.known import day_of, look_into
 from needs.run.limits import limited
 from needs.run.lock import alone
-from needs.run.message import leave_message, refused_message, repeat_message, write_message
+from needs.run.message import leave_message, refused_message, repeat_message, tell_failed, write_message
 from needs.run.pipeline import STAGES, assemble, line_of
 from needs.run.progress import step
 from needs.run.shown import Shown, current_run, database_url, show_current
 from needs.run.stages import Given, Line, Shelf
+from needs.run.waivers import read_waivers
 from needs.store.lake import ages_of
-from needs.store.publish import COMPLETE, ROLLBACK, Run, list_runs, open_database, prune, publish
+from needs.store.publish import COMPLETE, PARTIAL, ROLLBACK, Run, list_runs, open_database, prune, publish
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
@@ -130,8 +132,8 @@ class Night:
             return self._done(line.inputs.run_id)
         return self._publish(line, chosen)
 
-    def _done(self, run_id: str, *, new: bool = False, shown: Shown | None = None, message: str = "") -> Published:
-        return Published(run_id, new, self.url, shown, message)
+    def _done(self, run_id: str, *, shown: Shown | None = None, message: str = "") -> Published:
+        return Published(run_id, new=False, database=self.url, shown=shown, message=message)
 
     def _show_again(self) -> Published:
         """Write the page, the exports and the message of the current run again, as far as they are asked for."""
@@ -170,38 +172,42 @@ class Night:
         """Publish a run that is not there yet, or that is asked for again, and show the current one."""
         run_id, runs = line.inputs.run_id, list_runs(self.engine)
         tables, message = None, ""
-        if run_id not in set(runs["run_id"]) or self.asked.again:
+        if run_id not in set(runs.loc[runs["status"] == COMPLETE, "run_id"]) or self.asked.again:
             tables, message = self._write(line, chosen)
         elif _rolled_back(runs, run_id):
             log.warning("run %s is there, and somebody went back to an earlier one: it stays so (--force publishes it)", run_id)
         elif run_id not in set(runs.loc[runs["current"], "run_id"]):
-            publish(self.engine, self._row(line.inputs), {}, published_by="nightly")
+            publish(self.engine, self._row(line), {}, published_by="nightly")
         self._leave(line)
         with limited(self.params.execution.limits, "report"):
             shown = show_current(self.home, self.params, tables, again="report" in self.asked.again)
         self.shelf.keep(line.keys())
-        return self._done(run_id, new=tables is not None, shown=shown, message=message)
+        failed = tuple(one.territory for one in line["match"].failed) if tables else ()
+        return Published(run_id, tables is not None, self.url, shown, message, failed)
 
     def _write(self, line: Line, chosen: InForce) -> tuple[Tables, str]:
-        """Hold the gates, write the tables of a run, make it current, and say what changed."""
-        limits, run = self.params.execution.limits, self._row(line.inputs)
+        """Hold the gates, say what changed, write the tables of a run, and make it current."""
+        read_waivers(line.inputs.tables.overrides, line.inputs.as_of)  # a decision that cannot be read is refused at once
         tables, before = assemble(line, chosen.told), read_before(self.engine)
+        limits, run = self.params.execution.limits, self._row(line)
         gates = self._judge(line, tables, before)
+        with limited(limits, "digest"):
+            language = self.params.show.language
+            lost = tell_failed(line["match"].failed, language)
+            message = write_message(tables, before, gates, run, language, extra=lost)
         with limited(limits, "publish"), step("publish") as rows:
-            again = bool(self.asked.again)
-            written = publish(self.engine, run, tables, published_by="nightly", beside={"gates": gates}, again=again)
+            written = publish(self.engine, run, tables, published_by="nightly", beside={"gates": gates}, again=True)
             prune(self.engine, self.params.execution.keep_runs)
             rows |= {"tables": len(written), "rows": sum(written.values())}
-        with limited(limits, "digest"):
-            message = write_message(tables, before, gates, run, self.params.show.language)
-            leave_message(self.home.digests, run.run_id, message)
+        leave_message(self.home.digests, run.run_id, message)
         return tables, message.text
 
     def _judge(self, line: Line, tables: Tables, before: Tables) -> pd.DataFrame:
         """Hold the gates; a refusal is kept where messages lie. One row per gate and group."""
         with limited(self.params.execution.limits, "gate"), step("gates") as rows:
+            lost = [one.territory for one in line["match"].failed]
             try:
-                gates = judge_run(tables, line["features"], line["plan"].plan, before, line.inputs)
+                gates = judge_run(tables, line["features"], line["plan"].plan, before, line.inputs, failed=lost)
             except GateRefusal as refusal:
                 leave_message(self.home.digests, f"{line.inputs.run_id}-refused", refused_message(refusal, line.inputs))
                 raise
@@ -216,14 +222,15 @@ class Night:
         kept = list_runs(self.engine)["run_id"].head(self.params.execution.keep_desks)
         clear(self.home.desk, [line.inputs.run_id, *kept])
 
-    def _row(self, inputs: Inputs) -> Run:
+    def _row(self, line: Line) -> Run:
         """Write the row of ``runs``."""
+        inputs = line.inputs
         return Run(
             run_id=inputs.run_id,
             as_of=inputs.as_of.date(),
             started_at=self.started,
             finished_at=self.now(),
-            status=COMPLETE,
+            status=PARTIAL if line["match"].failed else COMPLETE,
             code_version=inputs.code,
             params_sha256=inputs.params.sha256(),
             data_sha256=inputs.data_sha256,
@@ -245,5 +252,6 @@ def run_nightly(
     clock: Clock = lambda: datetime.now(UTC),
 ) -> Published:
     """Run the whole chain and publish it. The same inputs publish once; page and exports are written where they lack."""
-    with alone(home):
+    execution = params.execution
+    with alone(home), engine(execution.engine, execution.scheduler, execution.workers):
         return Night(home, params, asked or Asked(as_of), clock).run()

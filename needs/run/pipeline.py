@@ -141,7 +141,14 @@ STAGES = (
         tables=(decisions_on("lot"),),
         settings=("features", "skills", "ranking", "purchase", "effects"),
     ),
-    Stage("match", make_matches, Proposed, after=("features", "effects", "rank"), settings=("matching", "pathways", "advice")),
+    Stage(
+        "match",
+        make_matches,
+        Proposed,
+        after=("features", "effects", "rank"),
+        settings=("matching", "pathways", "advice"),
+        whole=lambda proposed: not proposed.failed,
+    ),
 )
 
 

@@ -26,11 +26,17 @@ Thing = TypeVar("Thing")
 _KEY = 16  # characters of a key that name a folder
 
 
+def always(_: object) -> bool:
+    """Say of any result that it is whole."""
+    return True
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage: ``make(inputs, *results)`` gives its result, a ``kind``, from those of the stages it comes ``after``.
 
-    ``tables`` are those of the lake that it reads itself, ``settings`` the sections of the parameters.
+    ``tables`` are those of the lake that it reads itself, ``settings`` the sections of the parameters. A result that is not
+    ``whole`` serves this run alone: it is not laid down, so that the next one tries again.
     """
 
     name: str
@@ -39,6 +45,7 @@ class Stage:
     after: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    whole: Callable[[Any], bool] = always
 
 
 @dataclass(frozen=True)
@@ -171,6 +178,6 @@ class Line:
             )
         with limited(self.limits, stage.name):
             thing = stage.make(self.inputs, *results)
-        if self.shelf is not None:
+        if self.shelf is not None and stage.whole(thing):
             self.shelf.put(stage.name, self.key(stage.name), thing, self.reads(stage.name))
         return thing

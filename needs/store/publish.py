@@ -24,7 +24,7 @@ from needs.store.database import open_database as open_database
 from needs.store.database import reading, writing
 from needs.store.schema import BESIDE, CURRENT_RUN, EVERY, RUNS, SCHEMA_VERSION, TABLES, key_of
 
-COMPLETE = "complete"
+COMPLETE, PARTIAL = "complete", "partial"
 ROLLBACK = "rollback"
 NOTHING = "Nothing has been published yet: run 'needs nightly'."
 
@@ -61,15 +61,17 @@ def publish(
     beside: Mapping[str, pd.DataFrame] | None = None,
     again: bool = False,
 ) -> dict[str, int]:
-    """Write a complete run and make it current, in one transaction. Returns the rows written, by table.
+    """Write a run, whole or without the territories that failed, and make it current, in one transaction.
+
+    Returns the rows written, by table.
 
     ``beside`` is what is told of the run that its inputs alone do not make: its gates.
 
     A run that is already there keeps its rows, and nothing is written, unless ``again`` asks for it; it becomes current
     again if another one was.
     """
-    if run.status != COMPLETE:
-        raise ValueError(f"run {run.run_id} is {run.status}; only a complete run is published")
+    if run.status not in (COMPLETE, PARTIAL):
+        raise ValueError(f"run {run.run_id} is {run.status}; only a run that has come to its end is published")
     if unknown := (set(tables) - set(TABLES)) | (set(beside or {}) - set(BESIDE)):
         raise ValueError(f"no published tables are called {sorted(unknown)}")
     written: dict[str, int] = {}

@@ -227,6 +227,7 @@ def _know(client: MlflowClient) -> None:
 def _reached(store: Store) -> Iterator[MlflowClient]:
     """Open the store, without telling the makers of MLflow, and without its chatter; what fails there is said in words."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
     for name in _CHATTY:
