@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,7 +51,9 @@ def _start(
     settings: Annotated[list[str] | None, typer.Option("--set", help="Parameter for this call, section.key=value.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings only.")] = False,
 ) -> None:
-    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    least, terminal = logging.WARNING if quiet else logging.INFO, logging.StreamHandler()
+    terminal.addFilter(lambda record: record.levelno >= least)  # and no level: a bar that passes lines on keeps only filters
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[terminal])
     ctx.obj = _Call(Home(home.expanduser().resolve()), tuple(settings or ()))
 
 
@@ -199,6 +203,17 @@ def runs(ctx: Context) -> None:
     typer.echo(tell_runs(ctx.obj.home, ctx.obj.params()))
 
 
+@app.command(name="log")
+def show_log(ctx: Context) -> None:
+    """Show how the last night went: its steps, with seconds, memory and rows.
+
+    Example: needs log
+    """
+    from needs.show.log import tell_log
+
+    typer.echo(tell_log(ctx.obj.home, ctx.obj.params().show.language))
+
+
 @app.command()
 def rollback(
     ctx: Context,
@@ -261,10 +276,26 @@ def doctor(ctx: Context) -> None:
     raise typer.Exit(0 if healthy else InputError.exit_code)
 
 
+class _Stopped(SystemExit):
+    """A signal asked for the end; the code is 128 and its number, as a shell says it."""
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """End the command as an error would: locks and half-made files go. A second signal does not wait for that."""
+    signal.signal(number, signal.SIG_DFL)
+    raise _Stopped(128 + number)
+
+
 def main() -> None:
-    """Run a command. An expected error is told in words and exits with its code; a bug shows where it is."""
+    """Run a command. An expected error is told in words and exits with its code; a bug shows where it is, and exits with 1."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _stop)
     try:
         app()
     except InputError as error:
         typer.echo("\n".join(error.faults), err=True)
         sys.exit(error.exit_code)
+    except _Stopped as stopped:
+        typer.echo(f"Stopped ({stopped.code}). What was published before is as it was.", err=True)
+        raise

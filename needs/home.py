@@ -67,6 +67,11 @@ class Home:
         return self.var / "unknown"
 
     @property
+    def logs(self) -> Path:
+        """What each night wrote of itself, one file a night."""
+        return self.var / "log"
+
+    @property
     def key_mark(self) -> Path:
         """What tells the key of the pseudonyms from another one, without telling the key."""
         return self.var / "pseudonym.mark"

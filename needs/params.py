@@ -51,6 +51,7 @@ class ExecutionParams(Section):
     tracking: str = param("", "where backtests are recorded (MLflow tracking URI); empty: var/mlflow.db of the home")
     keep_runs: int = param(30, "runs kept in the database", unit="runs", ge=1, le=10000)
     keep_desks: int = param(3, "runs of which advisers can be told: what they left is kept", unit="runs", ge=1, le=1000)
+    keep_logs: int = param(90, "nights whose log is kept in var/log", unit="logs", ge=7, le=10000)
 
 
 class IngestParams(Section):

@@ -22,6 +22,7 @@ from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.door import Door
 from needs.run.inputs import Inputs, gather
+from needs.run.logs import recording
 from needs.run.nightly import run_nightly
 from needs.run.pipeline import compute
 from needs.store.lake import read_tables
@@ -110,7 +111,8 @@ def ran(drawn: Home, common: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
     def make(folder: Path) -> Home:
         home = copy_home(drawn, folder)
-        assert run_nightly(home, load_params(home.params), AS_OF).new
+        with recording(home, keep=7):
+            assert run_nightly(home, load_params(home.params), AS_OF).new
         return home
 
     return copy_home(made_once(common / "ran", make), tmp_path_factory.mktemp("ran"), made=True)

@@ -23,7 +23,7 @@ from needs.home import SIMULATED, Home
 from needs.params import IngestParams
 from needs.privacy import hold_key, load_key, pseudonymise
 from needs.run.door import Door
-from needs.run.progress import counted
+from needs.run.progress import ENDED, counted, measured
 from needs.show.figures import safe_cell
 from needs.store.lake import read_manifest, write_table
 
@@ -169,9 +169,14 @@ def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFr
         write_table(home.lake, source.contract, *_in_order(kept, checked.origin, source.contract))
         _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
     counts = (checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
+    took, told = (
+        measured(started),
+        dict(zip(("rows in", "kept", "rejected", "repeated", "outside the Region"), counts, strict=True)),
+    )
     log.info(
         "read %s: %d rows in, %d kept, %d rejected, %d repeated, %d outside the Region, %.1f s",
-        *(source.name, *counts, time.monotonic() - started),
+        *(source.name, *counts, took["seconds"]),
+        extra={"event": ENDED, "step": f"read {source.name}", "rows": told, **took},
     )
     return Arrival(source.name, *counts, checked.unknown)
 

@@ -21,7 +21,7 @@ from needs.run.pipeline import compute
 from needs.run.progress import step
 from needs.show.report import write_report
 from needs.show.workbook import write_exports
-from needs.store.lake import newest_day, read_tables
+from needs.store.lake import ages_of, newest_day, read_tables
 from needs.store.publish import COMPLETE, NOTHING, Run, list_runs, open_database, prune, publish, read_current
 from needs.store.schema import TABLES
 
@@ -55,7 +55,9 @@ def run_nightly(home: Home, params: Params, as_of: str | None, *, clock: Clock =
         with step("lake") as rows:
             inputs = gather(read_tables(home.lake), day_of(home, as_of, started), params, door)
             rows |= {"rows known": inputs.tables.rows}
-        log.info("run %s: as of %s, exercise %d", inputs.run_id, f"{inputs.as_of:%Y-%m-%d}", inputs.exercise)
+        day, ages = f"{inputs.as_of:%Y-%m-%d}", ages_of(home.lake, inputs.as_of)
+        told = {"run_id": inputs.run_id, "as_of": day, "ages": ages}
+        log.info("run %s: as of %s, exercise %d", inputs.run_id, day, inputs.exercise, extra=told)
         new = inputs.run_id not in set(list_runs(engine)["run_id"])
         desk = home.desk / inputs.run_id
         computed = compute(inputs) if new or not is_whole(desk) else None

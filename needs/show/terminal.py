@@ -11,6 +11,7 @@ from needs.home import Home
 from needs.params import Params, describe_params
 from needs.run.ingest import ingest
 from needs.run.lock import alone
+from needs.run.logs import recording
 from needs.run.nightly import database_url, run_nightly, show
 from needs.run.progress import ticking
 from needs.show.checked import tell_check as tell_check
@@ -64,7 +65,8 @@ def tell_ingest(home: Home, params: Params, sources: Sequence[str]) -> str:
 
 def tell_nightly(home: Home, params: Params, as_of: str | None) -> str:
     """Run the chain and say where the results lie."""
-    published = run_nightly(home, params, as_of)
+    with recording(home, params.execution.keep_logs, options={"as_of": as_of}):
+        published = run_nightly(home, params, as_of)
     state = "published" if published.new else "already published: nothing changed"
     shown = [f"run {published.run_id} {state}", f"page      {published.report}", f"database  {published.database}"]
     return "\n".join([*shown, *(f"export    {path}" for path in published.exports)])

@@ -216,3 +216,9 @@ def newest_day(lake: Path) -> str:
     """
     manifests = [read_manifest(lake, contract) for contract in CONTRACTS if not contract.national]
     return max((manifest.known_from for manifest in manifests if manifest), default="")
+
+
+def ages_of(lake: Path, as_of: pd.Timestamp) -> dict[str, int]:
+    """Say how many days before a day the newest row of each table became known; tables without a clock or a row have no age."""
+    manifests = [read_manifest(lake, contract) for contract in CONTRACTS]
+    return {told.source: (as_of - pd.Timestamp(told.known_from)).days for told in manifests if told and told.known_from}
