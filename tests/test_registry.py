@@ -218,19 +218,30 @@ def test_models_registered_at_the_same_time_are_all_there(empty: Store, tmp_path
     assert known.champion in known.versions
 
 
+def _read_all(store: Store, folder: Path) -> None:
+    """Read every version, then register one more."""
+    for version in read_registry(store).versions:
+        fetch(store, version, folder / "here")
+        read_bundle(folder / "here", list, version.sha256)
+    version = register(store, MADE, bundle(folder / "more", ["more"]))
+    assert read_registry(store).versions[0] == version
+
+
 def test_a_process_killed_at_any_moment_leaves_a_registry_that_is_read_and_goes_on(empty: Store, tmp_path: Path) -> None:
     for turn in range(4):
-        job = multiprocessing.get_context("fork").Process(target=_register_many, args=(empty, tmp_path / f"{turn}"))
-        job.start()
-        job.join(0.1 + 0.25 * turn)
-        os.kill(job.pid or 0, signal.SIGKILL)
-        job.join()
-        known = read_registry(empty)
-        for version in known.versions:
-            fetch(empty, version, tmp_path / "here")
-            assert read_bundle(tmp_path / "here", list, version.sha256)
-    version = register(empty, MADE, bundle(tmp_path / "last"))
-    assert read_registry(empty).versions[0] == version
+        # Each in a process of its own: an open database does not survive a fork.
+        jobs = [
+            multiprocessing.get_context("fork").Process(target=work, args=(empty, tmp_path / f"{turn}"))
+            for work in (_register_many, _read_all)
+        ]
+        jobs[0].start()
+        jobs[0].join(0.1 + 0.25 * turn)
+        os.kill(jobs[0].pid or 0, signal.SIGKILL)
+        jobs[0].join()
+        jobs[1].start()
+        jobs[1].join()
+        assert jobs[1].exitcode == 0
+    assert len(read_registry(empty).versions) >= 4
 
 
 @pytest.fixture

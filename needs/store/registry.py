@@ -229,13 +229,13 @@ def _reached(store: Store) -> Iterator[MlflowClient]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    _hush()
     from alembic.util import CommandError
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    _hush()  # importing MLflow gave it its voice back
     try:
         yield MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
     except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
@@ -243,6 +243,12 @@ def _reached(store: Store) -> Iterator[MlflowClient]:
         raise RegistryError(
             f"MLflow at {_without_secrets(store.uri)} cannot be used: {told} See execution.tracking."
         ) from error
+
+
+def _hush() -> None:
+    """Let MLflow and what lays its tables speak of faults alone."""
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _without_secrets(text: str) -> str:
