@@ -192,8 +192,9 @@ def test_a_writer_killed_at_any_moment_leaves_a_bundle_that_is_read(folder: Path
         writer = multiprocessing.get_context("fork").Process(target=_write_for_ever, args=(folder,))
         writer.start()
         writer.join(0.02 + 0.007 * moment)
-        os.kill(writer.pid or 0, signal.SIGKILL)
+        writer.kill()
         writer.join()
+        assert writer.exitcode == -signal.SIGKILL
         manifest: Manifest = read_manifest(folder)
         assert len(read_bundle(folder, Kept, manifest.sha256).frame) % 3 == 0
     write_bundle(folder, kept(), ABOUT)

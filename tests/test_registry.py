@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 import shutil
 import signal
 from dataclasses import replace
@@ -199,8 +198,8 @@ def test_a_version_whose_bundle_is_gone_is_said_to_have_none(empty: Store, tmp_p
         fetch(empty, version, tmp_path / "here")
 
 
-def _register_many(store: Store, folder: Path) -> None:
-    for turn in range(3):
+def _register_many(store: Store, folder: Path, turns: int = 3) -> None:
+    for turn in range(turns):
         version = register(store, MADE, bundle(folder, [folder.name, turn]))
         settle(store, version, Verdict(promoted=True, decision="promoted", scores=scores_of()), NOW)
 
@@ -218,19 +217,30 @@ def test_models_registered_at_the_same_time_are_all_there(empty: Store, tmp_path
     assert known.champion in known.versions
 
 
+def _read_all(store: Store, folder: Path) -> None:
+    """Read every version, then register one more."""
+    for version in read_registry(store).versions:
+        fetch(store, version, folder / "here")
+        read_bundle(folder / "here", list, version.sha256)
+    version = register(store, MADE, bundle(folder / "more", ["more"]))
+    assert read_registry(store).versions[0] == version
+
+
 def test_a_process_killed_at_any_moment_leaves_a_registry_that_is_read_and_goes_on(empty: Store, tmp_path: Path) -> None:
     for turn in range(4):
-        job = multiprocessing.get_context("fork").Process(target=_register_many, args=(empty, tmp_path / f"{turn}"))
-        job.start()
-        job.join(0.1 + 0.25 * turn)
-        os.kill(job.pid or 0, signal.SIGKILL)
-        job.join()
-        known = read_registry(empty)
-        for version in known.versions:
-            fetch(empty, version, tmp_path / "here")
-            assert read_bundle(tmp_path / "here", list, version.sha256)
-    version = register(empty, MADE, bundle(tmp_path / "last"))
-    assert read_registry(empty).versions[0] == version
+        # Each in a process of its own: an open database does not survive a fork.
+        folder, fork = tmp_path / f"{turn}", multiprocessing.get_context("fork")
+        writer = fork.Process(target=_register_many, args=(empty, folder, 1000))
+        writer.start()
+        writer.join(0.1 + 0.25 * turn)
+        writer.kill()
+        writer.join()
+        assert writer.exitcode == -signal.SIGKILL
+        reader = fork.Process(target=_read_all, args=(empty, folder))
+        reader.start()
+        reader.join()
+        assert reader.exitcode == 0
+    assert len(read_registry(empty).versions) >= 4
 
 
 @pytest.fixture

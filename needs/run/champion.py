@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -100,7 +100,7 @@ class _Night:
 
     @cached_property
     def trained(self) -> Models:
-        return train(self.features(), self.inputs)
+        return replace(train(self.features(), self.inputs), about=self.wanted)
 
     def folder(self, about: About) -> Path:
         return self.shelf / about.name

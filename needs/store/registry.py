@@ -41,8 +41,10 @@ _LONGEST = 500  # letters of a parameter, or of a fault, that are told
 _CHATTY = ("alembic", "mlflow")
 _KEYS = ("origin", "by", "group", "model")
 _GROUPS = ("", "step", "volume_class")  # scores by sector or territory stay in the file: thousands of metrics find no reader
-# A server that does not answer keeps nobody waiting: what is set outside stands.
-_PATIENCE = {
+# A server that does not answer keeps nobody waiting, and nothing is drawn on the terminal: what is set outside stands.
+_MANNERS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -226,17 +228,15 @@ def _know(client: MlflowClient) -> None:
 @contextmanager
 def _reached(store: Store) -> Iterator[MlflowClient]:
     """Open the store, without telling the makers of MLflow, and without its chatter; what fails there is said in words."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
-    for name, value in _PATIENCE.items():
+    for name, value in _MANNERS.items():
         os.environ.setdefault(name, value)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    _hush()
     from alembic.util import CommandError
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    _hush()  # importing MLflow gave it its voice back
     try:
         yield MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
     except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
@@ -244,6 +244,12 @@ def _reached(store: Store) -> Iterator[MlflowClient]:
         raise RegistryError(
             f"MLflow at {_without_secrets(store.uri)} cannot be used: {told} See execution.tracking."
         ) from error
+
+
+def _hush() -> None:
+    """Let MLflow and what lays its tables speak of faults alone."""
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _without_secrets(text: str) -> str:
