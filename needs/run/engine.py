@@ -5,15 +5,18 @@ This is the only place that knows of distribution: ``with engine(...)`` around a
 
 from __future__ import annotations
 
+import asyncio
 import platform
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args
+from urllib.parse import urlsplit
 
 import joblib
-from joblib.parallel import get_active_backend
+from joblib.parallel import ParallelBackendBase, get_active_backend
 
 from features.errors import InputError
 from needs.run.code import code_version
@@ -25,6 +28,7 @@ EngineName = Literal["local", "processes", "dask"]
 _COMPUTING = ("numpy", "pandas", "pyarrow", "numba", "scikit-learn")
 _LARGE = "1TB"
 _SECONDS_TO_ANSWER = 20
+_BREATH_SECONDS = 0.01
 Value = TypeVar("Value")
 
 
@@ -40,7 +44,7 @@ def engine(name: EngineName, scheduler: str, workers: int) -> Iterator[None]:
         with joblib.parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1):
             yield
     elif name == "dask":
-        with _cluster(scheduler) as client, joblib.parallel_config(backend="dask", client=client):
+        with _cluster(scheduler) as client, joblib.parallel_config(backend=_backend(client)):
             yield
     else:
         raise InputError(f"execution.engine '{name}' is none. Write one of {', '.join(get_args(EngineName))}.")
@@ -73,22 +77,53 @@ def _cluster(scheduler: str) -> Iterator[Client]:
             "The engine 'dask' needs packages that are not installed: pip install 'skills-needs[dask]'. "
             "Or leave execution.engine to 'local'."
         ) from error
-    if not scheduler.startswith(("tcp://", "tls://")):
+    _refuse_silent(scheduler)
+    with (
+        dask.config.set({"distributed.admin.large-graph-warning-threshold": _LARGE}),
+        Client(scheduler, timeout=_SECONDS_TO_ANSWER, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+    ):
+        _refuse_others(client, scheduler)
+        yield client
+
+
+def _refuse_silent(scheduler: str) -> None:
+    """Refuse an address that is none, or where nothing listens."""
+    address = urlsplit(scheduler)
+    if address.scheme not in ("tcp", "tls") or not address.hostname or not address.port:
         raise InputError(
             f"execution.scheduler '{scheduler}' is no address of a scheduler. Write it like tcp://10.0.0.5:8786, "
             "as 'dask scheduler' prints it when it starts."
         )
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": _LARGE}):
-        try:
-            client = Client(scheduler, timeout=_SECONDS_TO_ANSWER, set_as_default=False)  # type: ignore[no-untyped-call]
-        except (OSError, TimeoutError) as error:
-            raise InputError(
-                f"No scheduler answers at {scheduler}. Check that 'dask scheduler' runs there, that the address and the port "
-                "are those it printed, and that no firewall stands between; or leave execution.engine to 'local'."
-            ) from error
-        with client:
-            _refuse_others(client, scheduler)
-            yield client
+    try:
+        socket.create_connection((address.hostname, address.port), timeout=_SECONDS_TO_ANSWER).close()
+    except OSError as error:
+        raise InputError(
+            f"No scheduler answers at {scheduler}. Check that 'dask scheduler' runs there, that the address and the port "
+            "are those it printed, and that no firewall stands between; or leave execution.engine to 'local'."
+        ) from error
+
+
+def _backend(client: Client) -> ParallelBackendBase:
+    """Give joblib's way to a cluster, mended in two places.
+
+    When one worker is left, tasks still go to it: joblib would run them here. A task that is lost for good is told to have
+    failed: joblib would wait for it for ever.
+    """
+    from joblib._dask import DaskDistributedBackend
+
+    class Cluster(DaskDistributedBackend):
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            return max(2, int(super().effective_n_jobs(n_jobs)))
+
+        async def _collect(self) -> None:
+            while self._continue:
+                async for future, result in self.waiting_futures:
+                    answer = result[1] if future.status == "error" else result
+                    self._results.pop(future).set_result(answer)
+                    self._callbacks.pop(future)(answer)
+                await asyncio.sleep(_BREATH_SECONDS)
+
+    return Cluster(client=client)
 
 
 def _refuse_others(client: Client, scheduler: str) -> None:
