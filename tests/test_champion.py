@@ -79,7 +79,7 @@ def choose(home: Home, known: Known, *, days: int = 0, tracking: str = "") -> In
     params = known.inputs.params
     params = params.model_copy(update={"execution": params.execution.model_copy(update={"tracking": tracking})})
     inputs = replace(known.inputs, as_of=known.inputs.as_of + pd.Timedelta(days=days), params=params)
-    return choose_models(home, known.features, inputs, clock=lambda: NOW)
+    return choose_models(home, lambda: known.features, inputs, clock=lambda: NOW)
 
 
 def topics(chosen: InForce) -> list[str]:

@@ -265,9 +265,9 @@ def test_training_is_due_when_it_must_be(champion: About | None, tried: About | 
 
 
 def test_what_models_are_made_of_is_read_back_and_named_by_all_of_it(features: Features, inputs: Inputs) -> None:
-    about = About.of(features, inputs)
+    about = About.of(inputs)
     assert About.read({**about.told(), "more": "x"}) == about
-    assert about.months == months_ahead(features, inputs)
+    assert about.months == months_ahead(inputs)
     others = [replace(about, months=1), on("2026-03-31"), replace(about, code="x"), replace(about, data_sha256="x")]
     assert len({about.name, *(other.name for other in others)}) == 5
     spoilt = ({}, about.told() | {"months": "x"}, about.told() | {"as_of": "../../etc"})
@@ -275,7 +275,7 @@ def test_what_models_are_made_of_is_read_back_and_named_by_all_of_it(features: F
 
 
 def test_only_parameters_that_decide_what_is_learned_make_other_models(features: Features, inputs: Inputs) -> None:
-    own = About.of(features, inputs)
+    own = About.of(inputs)
     changes = {
         "show": {"language": "en"},
         "training": {"every_days": 7},
@@ -286,5 +286,5 @@ def test_only_parameters_that_decide_what_is_learned_make_other_models(features:
     for name, change in changes.items():
         section = getattr(inputs.params, name).model_copy(update=change)
         params = inputs.params.model_copy(update={name: section})
-        made[name] = About.of(features, replace(inputs, params=params))
+        made[name] = About.of(replace(inputs, params=params))
     assert {name for name, about in made.items() if about != own} == {"effects"}
