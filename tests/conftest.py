@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from homes import AS_OF, copy_home, of_one, read_all
 from hypothesis import settings
+from nights import Seen, new_decision, night, seen_by_readers, url_of
 from postgres import Server, serving
 
 from features.build import Features, build_features
@@ -76,7 +77,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a new and empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'var' / 'needs.db'}"
-    return request.getfixturevalue("server").new_database()
+    return request.getfixturevalue("server").new_decisionbase()
 
 
 @pytest.fixture(scope="session")
@@ -132,6 +133,39 @@ def ran(drawn: Home, common: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         return home
 
     return copy_home(made_once(common / "ran", make), tmp_path_factory.mktemp("ran"), made=True)
+
+
+@pytest.fixture(scope="session")
+def small(drawn: Home, common: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """One département of that region, in which the nightly job has run once: a night is short; tests copy it with all of it."""
+
+    def make(folder: Path) -> Home:
+        home = copy_home(drawn, folder)
+        for path in (*home.raw.rglob("*_67_*"), *home.raw.rglob("*_67.csv")):
+            path.unlink()
+        home.params.write_text(PARAMS.replace("purchase:", "purchase:\n  draws: 2"), encoding="utf-8")
+        with recording(home, keep=7):
+            assert run_nightly(home, load_params(home.params), AS_OF).new
+        return home
+
+    return copy_home(made_once(common / "small", make), tmp_path_factory.mktemp("small"), made=True)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(small: Home, common: Path) -> Callable[..., Seen]:
+    """What readers see once a copy of it has run again, with a new decision (0: none) and settings, and nothing befell it."""
+
+    def of(turn: int, *settings: str) -> Seen:
+        def make(folder: Path) -> Seen:
+            home = copy_home(small, folder, made=True)
+            if turn:
+                new_decision(home, turn)
+            assert night(home, *settings).code == 0
+            return seen_by_readers(url_of(home))
+
+        return made_once(common / f"undisturbed {turn} {' '.join(settings)}", make)
+
+    return of
 
 
 @pytest.fixture(scope="session")

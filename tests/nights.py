@@ -1,82 +1,236 @@
-"""Nights in processes of their own, that may be killed; and what readers of the database see meanwhile."""
+"""Nights in processes of their own, what may befall them, and what readers of the database see meanwhile.
+
+    ended = night(home, "purchase.draws=3", befalls=[At("started", "plan", die)])
+    assert seen_by_readers(url_of(home)) == before
+"""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import logging
 import os
+import resource
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
+from homes import AS_OF
 from sqlalchemy import text
 
 from needs.home import Home
+from needs.run.logs import last_log, read_log
 from needs.store.publish import open_database
-from needs.store.schema import TABLES
-from processes import Ended, run, start
+from needs.store.schema import EVERY
+from processes import Begun, Ended, begin, ended
 
-Spoil = Callable[[], None]
+Deed = Callable[[], object]
+_PATIENCE_S = 120
 
 
-def one_night(
-    root: Path, settings: tuple[str, ...], dies_at: tuple[str, str] | None = None, spoil: Spoil | None = None
-) -> None:
-    """Carry out a night as the command does; it may die as a step is ``started`` or ``ended``, or be spoilt first."""
+class At(NamedTuple):
+    """What befalls a night when a step comes to a point: it is ``started``, or it has ``ended``."""
+
+    event: str
+    step: str
+    deed: Deed
+
+
+class Seen(NamedTuple):
+    """What readers see: the run, and of each table a hash of its rows."""
+
+    run_id: str
+    tables: dict[str, str]
+
+
+def one_night(root: Path, settings: Sequence[str], befalls: Sequence[At | Deed] = ()) -> None:
+    """Carry out a night as the command does. What befalls it at no point befalls it before it begins."""
     from needs.cli import main
 
-    if dies_at:
-        logging.getLogger().addHandler(_Killer(*dies_at))
-    if spoil:
-        spoil()
-    sys.argv = ["needs", "--home", str(root), *(f"--set={each}" for each in settings), "nightly"]
+    logging.getLogger("needs").addHandler(_Fate([each for each in befalls if isinstance(each, At)]))
+    for each in befalls:
+        if not isinstance(each, At):
+            each()
+    sys.argv = ["needs", "--home", str(root), *(f"--set={each}" for each in settings), "nightly", "--as-of", AS_OF]
     main()
 
 
-class _Killer(logging.Handler):
-    """Kills its process when a step comes to a point."""
+class _Fate(logging.Handler):
+    """Does what is to befall a night, when its log tells the point."""
 
-    def __init__(self, event: str, step: str) -> None:
+    def __init__(self, befalls: Sequence[At]) -> None:
         super().__init__()
-        self.point = (event, step)
+        self.befalls = befalls
 
     def emit(self, record: logging.LogRecord) -> None:
-        if (getattr(record, "event", ""), getattr(record, "step", "")) == self.point:
-            os.kill(os.getpid(), signal.SIGKILL)
+        for event, step, deed in self.befalls:
+            if (getattr(record, "event", ""), getattr(record, "step", "")) == (event, step):
+                deed()
 
 
-def night(home: Home, *settings: str, dies_at: tuple[str, str] | None = None, spoil: Spoil | None = None) -> Ended:
+# Nights -----------------------------------------------------------------------------------------------------------------
+
+
+def night(home: Home, *settings: str, befalls: Sequence[At | Deed] = ()) -> Ended:
     """Carry out a night to its end, whatever that is."""
-    return run(one_night, home.root, settings, dies_at, spoil)
+    with TemporaryDirectory(prefix="needs-") as folder:
+        return ended(begin(Path(folder), one_night, home.root, settings, befalls), Path(folder))
 
 
-def killed_after(seconds: float, home: Home, *settings: str) -> int | None:
-    """Begin a night and kill it after a while; give its exit code."""
-    process = start(one_night, home.root, settings)
-    process.join(seconds)
-    process.kill()
-    process.join()
-    return process.exitcode
+@contextmanager
+def paused(home: Home, at: tuple[str, str], *settings: str) -> Iterator[tuple[Begun, Callable[[], Ended]]]:
+    """Hold a night at a point, while the block is at work; it is given its process, and a way to let it go to its end."""
+    with TemporaryDirectory(prefix="needs-") as name:
+        folder = Path(name)
+        process = begin(folder, one_night, home.root, settings, [At(*at, partial(_wait, folder))])
+        until(lambda: (folder / "there").exists() or not process.is_alive())
+
+        def let_go() -> Ended:
+            (folder / "go").touch()
+            return ended(process, folder)
+
+        try:
+            yield process, let_go
+        finally:
+            process.kill()
 
 
-def new_data(home: Home, turn: int) -> None:
-    """Deliver one more file, with one line that nobody knew: there is something new to run on."""
+def _wait(folder: Path) -> None:
+    (folder / "there").touch()
+    until((folder / "go").exists)
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for what is on its way."""
+    last = time.monotonic() + _PATIENCE_S
+    while not happened():
+        assert time.monotonic() < last, "it did not happen"
+        time.sleep(0.01)
+
+
+def killed_after(seconds: float, home: Home, *settings: str) -> bool:
+    """Begin a night and kill it when it has used so much of the processor's time; say whether it had not ended before.
+
+    A busy machine then kills at the same moments as a quiet one.
+    """
+    with TemporaryDirectory(prefix="needs-") as folder:
+        process = begin(Path(folder), one_night, home.root, settings)
+        assert process.pid is not None
+        clock = ~process.pid << 3 | 2  # the processor's time of that process, as clock_getcpuclockid gives it
+        with suppress(OSError):  # it has ended
+            while time.clock_gettime(clock) < seconds:
+                time.sleep(0.002)
+        process.kill()
+        how = ended(process, Path(folder))
+    assert how.code in (0, -signal.SIGKILL), how.err
+    return how.code != 0
+
+
+def steps_of(home: Home) -> set[str]:
+    """List the steps that the last night began, as its log tells them."""
+    path = last_log(home)
+    assert path is not None
+    lines = read_log(path)
+    return set(lines.loc[lines["event"] == "started", "step"])
+
+
+# What befalls them ------------------------------------------------------------------------------------------------------
+
+
+def die() -> None:
+    """End at once, without a last word."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def bound_files(size: int) -> None:
+    """Let no file grow beyond a size, as on a disk that is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def obey_rights() -> None:
+    """Hold root to the rights of files, as anybody is held."""
+    if os.geteuid() == 0:
+        head, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        libc = ctypes.CDLL(None, use_errno=True)
+        assert libc.capget(head, sets) == 0
+        for each in (0, 1):  # what is in force, and what may be
+            sets[each] &= ~0b110  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+        assert libc.capset(head, sets) == 0
+
+
+def append(path: Path, line: str) -> None:
+    """Let a file grow by a line."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line)
+
+
+def fail_in(territory: str, deed: Deed) -> None:
+    """Let the task that tells the people of a territory what is proposed to them do something first."""
+    from needs.run import serving
+
+    tell = serving._tell_part
+
+    def told(part: object, *rest: object) -> object:
+        if territory in set(part.people["territory"]):  # type: ignore[attr-defined]
+            deed()
+        return tell(part, *rest)  # type: ignore[arg-type]
+
+    serving._tell_part = told  # type: ignore[assignment]
+
+
+def raise_always() -> None:
+    """Fail, in a word that nobody may read."""
+    raise ZeroDivisionError("of somebody")
+
+
+def ask_too_much(left: list[None]) -> None:
+    """Ask for more memory than any machine has, as many times as there are left."""
+    if left:
+        left.pop()
+        bytearray(2**62)
+
+
+# What is new ------------------------------------------------------------------------------------------------------------
+
+
+def new_decision(home: Home, turn: int) -> None:
+    """Deliver one more file, with a decision that nobody knew: there is something new to read, and a plan to make of it."""
+    lines = ["objet;cle;champ;valeur;auteur;motif;date;expire_le", f"lot;2027-BE4446-{turn};interdit;1;comité;doublon;2026-03-01;"]
+    (home.raw / "overrides" / "zz_new.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def new_signal(home: Home, turn: int) -> None:
+    """Deliver one more file, with a signal that nobody knew: there is something new to read, and all to make of it."""
     line = f"2026-03-01;R;44;SECTEUR;236;1;{turn + 1}.0;comite;;2027-01-06"
     header = sorted(home.raw.glob("signals/*.csv"))[0].read_text(encoding="utf-8").splitlines()[0]
     (home.raw / "signals" / "zz_new.csv").write_text(f"{header}\n{line}\n", encoding="utf-8")
 
 
-def seen_by_readers(url: str) -> tuple[str, dict[str, str]]:
+# What is seen -----------------------------------------------------------------------------------------------------------
+
+
+def url_of(home: Home) -> str:
+    """Give the address of the database that a home publishes to by itself."""
+    return f"sqlite:///{home.var / 'needs.db'}"
+
+
+def seen_by_readers(url: str) -> Seen:
     """Read every view in one transaction: the run it is of, and a hash of each. Fails on anything but one whole run."""
     engine = open_database(url)
     with engine.connect() as connection:
         current = connection.execute(text("SELECT run_id FROM current_run")).scalars().all()
+        assert len(current) <= 1
         told: dict[str, str] = {}
-        for name in TABLES:
-            rows = sorted(connection.execute(text(f"SELECT * FROM current_{name}")).all(), key=repr)
+        for name, table in EVERY.items():
+            order = ", ".join(f'"{column.name}"' for column in table.primary_key)
+            rows = connection.execute(text(f"SELECT * FROM current_{name} ORDER BY {order}")).all()
             assert {row[0] for row in rows} <= set(current), f"{name} shows another run"
             told[name] = hashlib.sha256(repr([tuple(row) for row in rows]).encode()).hexdigest()
     engine.dispose()
-    assert len(current) <= 1
-    return (current[0] if current else ""), told
+    return Seen(current[0] if current else "", told)

@@ -12,8 +12,10 @@ from multiprocessing.context import ForkServerProcess as Begun
 from pathlib import Path
 from typing import NamedTuple
 
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # whose threads nothing may be forked from
+_NIGHT = ("needs.run.nightly", "mlflow.store.tracking.sqlalchemy_store", "needs.show.plots")
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["__main__", "needs.show.terminal", "needs.store.lake", "features.sources"])
+_SERVER.set_forkserver_preload(["__main__", "needs.show.terminal", "needs.store.lake", "features.sources", *_NIGHT])
 
 
 class Ended(NamedTuple):

@@ -49,11 +49,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InForce:
-    """The models of a run, the name they give it ("" where they learned from just what it knows), and what is told of them."""
+    """The models of a run, the name they give it ("" where they learned from just what it knows), and what is told of them.
+
+    What is ``told`` is the same whenever the run is the same; whether MLflow was ``reached`` is of the night alone.
+    """
 
     models: Models
     model_id: str
     told: tuple[Line, ...]
+    reached: bool = True
 
 
 def choose_models(
@@ -219,7 +223,10 @@ def _without_registry(night: _Night) -> InForce:
             held = read_bundle(night.folder(about), Models, near.sha256)
         except BundleError as error:
             log.warning("%s", error)
-    return _in_force(night, held or night.trained, None, unreachable=True)
+    if held and about != night.wanted:
+        return replace(_in_force(night, held, None), reached=False)
+    learned = near if held else Version(0, "", "", {_REASON: UNREADABLE if near else FIRST}, "")
+    return replace(_in_force(night, held or night.trained, learned), reached=False)
 
 
 def _near(night: _Night) -> Version | None:
@@ -247,21 +254,19 @@ def _keep_near(night: _Night, champion: Version) -> None:
 # What is told -----------------------------------------------------------------------------------------------------------
 
 
-def _in_force(night: _Night, models: Models, tried: Version | None, *, unreachable: bool = False) -> InForce:
+def _in_force(night: _Night, models: Models, tried: Version | None) -> InForce:
     """Name the models of the run, and say what is to be known of them."""
     mine = models.about == night.wanted
-    return InForce(models, "" if mine else models.about.name, tuple(_tell(night, models, tried, unreachable)))
+    return InForce(models, "" if mine else models.about.name, tuple(_tell(night, models, tried)))
 
 
-def _tell(night: _Night, models: Models, tried: Version | None, unreachable: bool) -> Iterator[Line]:
+def _tell(night: _Night, models: Models, tried: Version | None) -> Iterator[Line]:
     """Say what serves, what was trained for it, and what was refused. The same state of the registry says the same."""
     age = (night.wanted.day - models.about.day).days
     told = {"as_of": models.about.as_of, "days": age}
-    if unreachable:
-        yield "warning", "models.unreachable", told, age
     if tried:
         yield "info", f"models.trained_{tried.about.get(_REASON, UNREADABLE)}", told, 0.0
         if tried.decision not in ("", PROMOTED, LATER):
             yield "warning", "models.kept", {**told, "worse": tried.decision}, age
-    elif not unreachable:
+    else:
         yield "info", "models.used", told, age

@@ -66,11 +66,11 @@ class Journal(logging.Handler):
         self._root, self._clock = home.root, clock
         self._steps: list[str] = []
         self._lasting: dict[str, object] = {}
-        self._path = home.logs / f"{clock():%Y%m%dT%H%M%SZ}-{os.getpid()}.jsonl"
+        self.path = home.logs / f"{clock():%Y%m%dT%H%M%SZ}-{os.getpid()}.jsonl"
         self._file: int | None = None
         with self._never_failing():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record. One that cannot be spelt is told as logging does, on stderr."""
@@ -109,7 +109,7 @@ class Journal(logging.Handler):
         except OSError as error:
             self._let_go()
             sys.stderr.write(
-                f"{self._path}: the log cannot be written ({error.strerror or error}). The run goes on without it.\n"
+                f"{self.path}: the log cannot be written ({error.strerror or error}). The run goes on without it.\n"
             )
 
     def _let_go(self) -> None:
@@ -133,7 +133,7 @@ def recording(
     ``options`` says what the command was asked for; it must hold neither secrets nor what tells of a person.
     """
     journal, started = Journal(home, clock), time.monotonic()
-    _prune(home.logs, keep)
+    _prune(home.logs, keep, journal.path)
     asked = {name: value for name, value in (options or {}).items() if value is not None}
     about = {"version": version("skills-needs"), "python": platform.python_version(), **asked}
     journal.line(logging.INFO, OPENED, opened=about, logger=__name__)
@@ -209,9 +209,10 @@ def _words_of(record: logging.LogRecord, root: Path) -> str:
     return _QUOTED.sub("'…'", record.getMessage()).replace(f"{root}/", "")
 
 
-def _prune(folder: Path, keep: int) -> None:
-    """Remove the oldest logs; their names sort by their start."""
-    for path in sorted(folder.glob(_LOGS))[:-keep]:
+def _prune(folder: Path, keep: int, own: Path) -> None:
+    """Remove the oldest logs, never our own; their names sort by their start, as far as the clock was not set back."""
+    others = sorted(path for path in folder.glob(_LOGS) if path != own)
+    for path in others[: len(others) + 1 - keep]:
         with suppress(OSError):
             path.unlink()
 

@@ -95,6 +95,11 @@ def tell_failed(failed: Sequence[Failed], language: str) -> list[str]:
     return [say("message.failed", language, territory=one.territory or "–", error=one.error, where=one.where) for one in failed]
 
 
+def tell_unreached(as_of: str, language: str) -> str:
+    """Say that MLflow does not answer, and of which day the models are that serve."""
+    return say("message.unreachable", language, as_of=as_of)
+
+
 def leave_message(folder: Path, name: str, message: Message) -> None:
     """Write a message beside those of other runs: its text, and what machines read."""
     move_in(folder / f"{name}.json", json.dumps(message.told, ensure_ascii=False, indent=1))

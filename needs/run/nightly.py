@@ -25,7 +25,7 @@ from needs.run.inputs import Inputs
 from needs.run.known import day_of, look_into
 from needs.run.limits import limited
 from needs.run.lock import alone
-from needs.run.message import leave_message, refused_message, repeat_message, tell_failed, write_message
+from needs.run.message import leave_message, refused_message, repeat_message, tell_failed, tell_unreached, write_message
 from needs.run.pipeline import STAGES, assemble, line_of
 from needs.run.progress import step
 from needs.run.shown import Shown, current_run, database_url, show_current
@@ -193,8 +193,9 @@ class Night:
         gates = self._judge(line, tables, before)
         with limited(limits, "digest"):
             language = self.params.show.language
-            lost = tell_failed(line["match"].failed, language)
-            message = write_message(tables, before, gates, run, language, extra=lost)
+            apart = tell_failed(line["match"].failed, language)
+            apart += [] if chosen.reached else [tell_unreached(chosen.models.about.as_of, language)]
+            message = write_message(tables, before, gates, run, language, extra=apart)
         with limited(limits, "publish"), step("publish") as rows:
             written = publish(self.engine, run, tables, published_by="nightly", beside={"gates": gates}, again=True)
             prune(self.engine, self.params.execution.keep_runs)

@@ -78,6 +78,8 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest(**{field.name: told[field.name] for field in fields(Manifest)})
     except FileNotFoundError as error:
         raise BundleError(f"{folder}: there is no bundle here, or it was never written to its end.") from error
+    except OSError as error:
+        raise BundleError(f"{folder / MANIFEST}: cannot be read ({error.strerror}).") from error
     except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise BundleError(
             f"{folder / MANIFEST}: is not the manifest of a bundle. Remove the folder: it is made anew."
@@ -100,6 +102,8 @@ def read_bundle(folder: Path, kind: type[Thing], sha256: str = "") -> Thing:
             thing = _bring_to_life(file, folder)
     except FileNotFoundError as error:
         raise BundleError(f"{folder}: the file that its manifest tells of is missing. Remove the folder.") from error
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot be read ({error.strerror}).") from error
     if not isinstance(thing, kind) or not _is_whole(thing):
         raise BundleError(f"{folder}: holds a {kind.__name__} of other code. It is not read.")
     return thing
