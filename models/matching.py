@@ -30,6 +30,8 @@ from models.pairs import Kept, Reals, Roads, Seekers, Sessions, Tastes, empty, s
 from models.sight import look
 from models.spread import Errand, Spread, in_turn, territories_of
 
+_FEW = 5_000  # people: to look for fewer is over sooner than asking elsewhere
+
 
 class MatchingParams(Section):
     """How courses are proposed."""
@@ -151,11 +153,11 @@ def match_laid(
     people: pd.DataFrame, laid: Sequence[Laid], market: Market, params: MatchingParams, spread: Spread = in_turn
 ) -> Matched:
     """Propose courses to people who are laid out; ``people`` is who they are, one row per person, for who wants to know it."""
-    ends = np.cumsum([len(part.people.home) for part in laid], dtype=np.int64).tolist()
-    held = [Held(end - len(p.people.home), end, spread.hold(p), p.territories) for p, end in zip(laid, ends, strict=True)]
-    goods = spread.hold(Goods(market.sessions, market.tastes))
-    search = partial(_search, parts=held, goods=goods, spread=spread)
-    seats, count = np.floor(market.seats * params.overbooking).astype(np.int64), max(ends, default=0)
+    goods = Goods(market.sessions, market.tastes)
+    here = partial(_search, parts=_placed(laid, in_turn), goods=goods, spread=in_turn)
+    there = partial(_search, parts=_placed(laid, spread), goods=spread.hold(goods), spread=spread)
+    search = partial(_near_or_far, here=here, there=there)
+    seats, count = np.floor(market.seats * params.overbooking).astype(np.int64), sum(len(part.people.home) for part in laid)
     kept, sale = share_seats(search, count, seats, params)
     granted = close(sale, kept, seats)
     best = empty(count, 1)
@@ -219,6 +221,18 @@ def find_some(laid: Laid, goods: Goods, prices: Reals, asked: Asked) -> Kept:
     kept = empty(len(people.home), asked.most)
     scan(people, goods.sessions, laid.roads, goods.tastes, prices, kept)
     return kept
+
+
+def _placed(laid: Sequence[Laid], spread: Spread) -> list[Held]:
+    """Put the parts where tasks run."""
+    ends = np.cumsum([len(part.people.home) for part in laid], dtype=np.int64).tolist()
+    starts = [0, *ends[:-1]]
+    return [Held(at, end, spread.hold(part), part.territories) for at, end, part in zip(starts, ends, laid, strict=False)]
+
+
+def _near_or_far(prices: Doubles, count: int, who: Long | None, *, here: Search, there: Search) -> Iterable[tuple[Long, Kept]]:
+    """Find courses where tasks run; for a few people here, since asking elsewhere would take longer."""
+    return (here if who is not None and len(who) < _FEW else there)(prices, count, who)
 
 
 def _search(

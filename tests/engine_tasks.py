@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.matching import find_some
 from models.spread import Errand
 from needs.run.batch import Crew, ErrandsFailed
 
@@ -53,7 +54,7 @@ def short_once(number: int, guard: Path) -> int:
 
 
 class Killer(Crew):
-    """Workers the first of which dies in the middle: when the fourth task begins."""
+    """Workers of whom one dies in the middle: when it is to find courses for the fourth part."""
 
     def __call__(self, task: Callable[..., object], errands: Iterable[Errand], /) -> Iterator[object]:
         guard = Path(self.label)
@@ -62,7 +63,8 @@ class Killer(Crew):
 
 
 def _dying(number: int, guard: Path, task: Callable[..., object], *given: object) -> object:
-    die_once(number, guard)
+    if task is find_some:
+        die_once(number, guard)
     return task(*given)
 
 

@@ -16,6 +16,7 @@ from engine_tasks import Killer, ask_within, die, die_once, errands, fail, short
 from match_frames import drawn
 
 from features.errors import InputError
+from models import matching
 from models.matching import Matched, MatchingParams, match_people
 from needs.run.batch import Crew, ErrandsFailed, split
 from needs.run.engine import engine
@@ -31,7 +32,7 @@ dask = pytest.importorskip("dask")
 def cluster(workers: int) -> object:
     """A scheduler on this machine, and worker processes."""
     return distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs="CRITICAL"
+        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs="CRITICAL"
     )
 
 
@@ -89,7 +90,10 @@ def test_a_task_that_kills_every_worker_fails_alone(anywhere: str) -> None:
     assert list(Crew(2, "squares")(square, errands())) == SQUARES
 
 
-def test_a_worker_killed_in_the_middle_changes_no_byte_of_what_is_matched(anywhere: str, tmp_path: Path) -> None:
+def test_a_worker_killed_in_the_middle_changes_no_byte_of_what_is_matched(
+    anywhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "_FEW", 0)
     market = drawn(11, people=120, sessions=60)
     parts = [rows.reset_index(drop=True) for _, rows in market.people.groupby("commune", dropna=False)]
     spread = Crew(2, "matching") if anywhere == "local" else Killer(2, str(tmp_path / "died"))

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from match_frames import Drawn, drawn
 
+from models import matching
 from models.market import lay_out
 from models.matching import Asked, Goods, Laid, Matched, MatchingParams, find_courses, find_some, match_people
 from models.spread import Spread, in_turn
@@ -19,6 +20,12 @@ PARAMS = MatchingParams(candidates=10)
 @pytest.fixture(scope="module")
 def market() -> Drawn:
     return drawn(11, people=120, sessions=60)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spread every search, however few people it is for."""
+    monkeypatch.setattr(matching, "_FEW", 0)
 
 
 def by_town(people: pd.DataFrame) -> list[pd.DataFrame]:
@@ -69,3 +76,10 @@ def test_who_is_looked_for_alone_is_found_what_they_are_found_among_others(marke
         for ours, theirs in zip(alone, among, strict=True):
             assert ours.tobytes() == theirs[who].tobytes()
     assert (among.session >= 0).any(axis=1).mean() > 0.5
+
+
+def test_few_people_are_found_here_what_they_are_found_elsewhere(market: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = by_town(market.people)
+    spread = match(market, parts)
+    monkeypatch.setattr(matching, "_FEW", 60)
+    assert_same(match(market, parts), spread)
