@@ -151,6 +151,18 @@ def small(drawn: Home, common: Path, tmp_path_factory: pytest.TempPathFactory) -
     return copy_home(made_once(common / "small", make), tmp_path_factory.mktemp("small"), made=True)
 
 
+@pytest.fixture
+def home(small: Home, tmp_path: Path) -> Home:
+    """A home in which a run was published; its lake and its shelf lie as it left them."""
+    return copy_home(small, tmp_path / "home", made=True)
+
+
+@pytest.fixture
+def before(small: Home) -> Seen:
+    """What readers see in it."""
+    return seen_by_readers(url_of(small))
+
+
 @pytest.fixture(scope="session")
 def undisturbed(small: Home, common: Path) -> Callable[..., Seen]:
     """What readers see once a copy of it has run again, with a new decision (0: none) and settings, and nothing befell it."""

@@ -1,7 +1,7 @@
 """Nights in processes of their own, what may befall them, and what readers of the database see meanwhile.
 
-    ended = night(home, "purchase.draws=3", befalls=[At("started", "plan", die)])
-    assert seen_by_readers(url_of(home)) == before
+ended = night(home, "purchase.draws=3", befalls=[At("started", "plan", die)])
+assert seen_by_readers(url_of(home)) == before
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import logging
 import os
+import re
 import resource
 import signal
 import sys
@@ -17,10 +18,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import numpy as np
 from homes import AS_OF
 from sqlalchemy import text
 
@@ -31,6 +34,7 @@ from needs.store.schema import EVERY
 from processes import Begun, Ended, begin, ended
 
 Deed = Callable[[], object]
+PLAN, MATCH = "purchase.draws=3", "advice.reasons.faint=0.06"  # what makes a plan, or proposals, anew and nothing else
 _PATIENCE_S = 120
 
 
@@ -43,7 +47,7 @@ class At(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What readers see: the run, and of each table a hash of its rows."""
+    """What readers see: the run, and of each table a hash of its rows, but for the name of the run."""
 
     run_id: str
     tables: dict[str, str]
@@ -114,30 +118,104 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def killed_after(seconds: float, home: Home, *settings: str) -> bool:
-    """Begin a night and kill it when it has used so much of the processor's time; say whether it had not ended before.
+def killed_after(seconds: float, home: Home, *settings: str) -> float:
+    """Begin a night and kill it when it has used so much of the processor's time. Gives what it used, 0 when it was killed.
 
     A busy machine then kills at the same moments as a quiet one.
     """
+    used = 0.0
     with TemporaryDirectory(prefix="needs-") as folder:
         process = begin(Path(folder), one_night, home.root, settings)
         assert process.pid is not None
         clock = ~process.pid << 3 | 2  # the processor's time of that process, as clock_getcpuclockid gives it
         with suppress(OSError):  # it has ended
-            while time.clock_gettime(clock) < seconds:
+            while (used := time.clock_gettime(clock)) < seconds:
                 time.sleep(0.002)
         process.kill()
         how = ended(process, Path(folder))
     assert how.code in (0, -signal.SIGKILL), how.err
-    return how.code != 0
+    return used if how.code == 0 else 0.0
 
 
-def steps_of(home: Home) -> set[str]:
-    """List the steps that the last night began, as its log tells them."""
+def steps_of(home: Home, event: str = "started") -> set[str]:
+    """List the steps that the last night began, or ended, as its log tells them."""
     path = last_log(home)
     assert path is not None
     lines = read_log(path)
-    return set(lines.loc[lines["event"] == "started", "step"])
+    return set(lines.loc[lines["event"] == event, "step"])
+
+
+# Many that are killed ---------------------------------------------------------------------------------------------------
+
+
+class Blow(NamedTuple):
+    """One night of many that are killed: whether it was, what it made that lay on the shelf, and what was seen and may be."""
+
+    killed: bool
+    again: set[str]
+    seen: Seen | None
+    before: Seen
+    after: Seen
+    seconds: float
+
+
+def harass(home: Home, beside: Home, draws: np.random.Generator) -> Iterator[Blow]:
+    """Kill night after night at random moments, for ever. When one comes to its end there is something new for the next.
+
+    ``beside`` is given the same, and nothing befalls it. What is new comes back in turns, so that it need not be made for ever.
+    """
+    told = [seen_by_readers(url_of(home))]
+    costs = [0.0]
+    for turn in count(1):
+        if len(told) <= len(_TURNS) + 1:
+            _deliver(beside, turn)
+            costs.append(killed_after(np.inf, beside, _KEEP))
+            told.append(seen_by_readers(url_of(beside)))
+        _deliver(home, turn)
+        before, after, cost = (each[_as_told(turn - back)] for each, back in ((told, 1), (told, 0), (costs, 0)))
+        lay, killed = _lying(home), True
+        while killed:
+            there, log, began = _lying(home) - lay, last_log(home), time.monotonic()
+            killed = not killed_after(_REACH * cost * draws.random(), home, _KEEP)
+            steps = steps_of(home) if last_log(home) != log else set()
+            again = {name for name, _ in there if _STEPS[name] in steps}
+            yield Blow(killed, again, _seen_whole(home), before, after, time.monotonic() - began)
+
+
+_KEEP = "execution.keep_runs=1"
+_REACH = 0.6  # of what a night costs, that one is let live at most
+_TURNS = ((1, 1), (1, 2), (2, 2), (2, 1))
+_STEPS = {
+    "known": "lake",
+    "rank": "ranking",
+    "match": "matches",
+    **{name: name for name in ("features", "forecast", "effects", "plan")},
+}
+
+
+def _as_told(turn: int) -> int:
+    """Say which earlier turn was the same, after the same."""
+    return turn if turn <= len(_TURNS) + 1 else 2 + (turn - 2) % len(_TURNS)
+
+
+def _deliver(home: Home, turn: int) -> None:
+    signal_of, decision = _TURNS[(turn - 1) % len(_TURNS)]
+    new_signal(home, signal_of)
+    new_decision(home, decision)
+
+
+def _lying(home: Home) -> set[tuple[str, str]]:
+    """List what lies whole on the shelf: stage, key."""
+    found = {(path.parts[-3], path.parts[-2]) for path in home.stages.glob("*/*/manifest.json")}
+    return {(stage, key) for stage, key in found if stage in _STEPS}
+
+
+def _seen_whole(home: Home) -> Seen | None:
+    """Say what is seen; nothing where it is not one whole run."""
+    try:
+        return seen_by_readers(url_of(home))
+    except AssertionError:
+        return None
 
 
 # What befalls them ------------------------------------------------------------------------------------------------------
@@ -201,7 +279,10 @@ def ask_too_much(left: list[None]) -> None:
 
 def new_decision(home: Home, turn: int) -> None:
     """Deliver one more file, with a decision that nobody knew: there is something new to read, and a plan to make of it."""
-    lines = ["objet;cle;champ;valeur;auteur;motif;date;expire_le", f"lot;2027-BE4446-{turn};interdit;1;comité;doublon;2026-03-01;"]
+    lines = [
+        "objet;cle;champ;valeur;auteur;motif;date;expire_le",
+        f"lot;2027-BE4446-{turn};interdit;1;comité;doublon;2026-03-01;",
+    ]
     (home.raw / "overrides" / "zz_new.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
@@ -210,6 +291,23 @@ def new_signal(home: Home, turn: int) -> None:
     line = f"2026-03-01;R;44;SECTEUR;236;1;{turn + 1}.0;comite;;2027-01-06"
     header = sorted(home.raw.glob("signals/*.csv"))[0].read_text(encoding="utf-8").splitlines()[0]
     (home.raw / "signals" / "zz_new.csv").write_text(f"{header}\n{line}\n", encoding="utf-8")
+
+
+# How they end -----------------------------------------------------------------------------------------------------------
+
+
+def refused(told: Ended, words: str, code: int = 2) -> None:
+    """Hold how a night ended: with a code, and in words that say what to do."""
+    assert told.code == code, told.err
+    assert re.search(words, told.err), told.err
+    assert "Traceback" not in told.err
+
+
+def completes(home: Home, *settings: str, url: str = "") -> Seen:
+    """Carry out a night that nothing befalls, and give what is seen then."""
+    told = night(home, *settings)
+    assert told.code == 0, told.err
+    return seen_by_readers(url or url_of(home))
 
 
 # What is seen -----------------------------------------------------------------------------------------------------------
@@ -231,6 +329,6 @@ def seen_by_readers(url: str) -> Seen:
             order = ", ".join(f'"{column.name}"' for column in table.primary_key)
             rows = connection.execute(text(f"SELECT * FROM current_{name} ORDER BY {order}")).all()
             assert {row[0] for row in rows} <= set(current), f"{name} shows another run"
-            told[name] = hashlib.sha256(repr([tuple(row) for row in rows]).encode()).hexdigest()
+            told[name] = hashlib.sha256(repr([tuple(row[1:]) for row in rows]).encode()).hexdigest()
     engine.dispose()
     return Seen(current[0] if current else "", told)

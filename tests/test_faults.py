@@ -1,84 +1,49 @@
-"""What befalls a night: readers see one whole run, the command says what to do, and the next night completes as if nothing was.
+"""What befalls the files of a night: readers see one whole run, the command says what to do, the next night completes.
 
 A night that was disturbed is held against one that was not: what is published of the same inputs is the same, row by row.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
 import re
 import shutil
-import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import joblib
 import pytest
-from homes import copy_home
 from nights import (
+    PLAN,
     At,
-    Deed,
     Seen,
     append,
-    ask_too_much,
     bound_files,
-    fail_in,
+    completes,
     new_decision,
     night,
     obey_rights,
-    paused,
-    raise_always,
+    refused,
     seen_by_readers,
     steps_of,
-    until,
     url_of,
 )
-from postgres import Server
-from processes import Ended
-from sqlalchemy import text
 
+from features.sources import SOURCES
 from needs.home import Home
-from needs.store.publish import PARTIAL, list_runs, open_database
 
-PLAN, MATCH = "purchase.draws=3", "advice.reasons.faint=0.06"  # what makes a plan, or proposals, anew and nothing else
 Undisturbed = Callable[..., Seen]
-
-
-@pytest.fixture
-def home(small: Home, tmp_path: Path) -> Home:
-    """A home in which a run was published."""
-    return copy_home(small, tmp_path / "home", made=True)
-
-
-@pytest.fixture
-def before(small: Home) -> Seen:
-    """What readers see before anything befalls a night."""
-    return seen_by_readers(url_of(small))
-
-
-def refused(ended: Ended, words: str, code: int = 2) -> None:
-    """Hold how a night ended: with a code, and in words that say what to do."""
-    assert ended.code == code, ended.err
-    assert re.search(words, ended.err), ended.err
-    assert "Traceback" not in ended.err
-
-
-def completes(home: Home, *settings: str) -> Seen:
-    """Carry out a night that nothing befalls, and give what is seen then."""
-    told = night(home, *settings)
-    assert told.code == 0, told.err
-    return seen_by_readers(url_of(home))
+READING = {f"read {name}" for name in SOURCES}
 
 
 # Disks ------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [3_000, 30_000, 300_000])
-def test_a_file_that_finds_no_room_ends_the_night_in_words(home: Home, before: Seen, undisturbed: Undisturbed, size: int) -> None:
+def test_a_file_that_finds_no_room_ends_the_night_in_words(
+    home: Home, before: Seen, undisturbed: Undisturbed, size: int
+) -> None:
     new_decision(home, 1)
     refused(night(home, befalls=[partial(bound_files, size)]), "room|full|opened")
     assert seen_by_readers(url_of(home)) == before
@@ -149,3 +114,55 @@ def test_deliveries_that_may_not_be_read_are_told(home: Home, before: Seen, undi
     refused(told, re.escape(closed))
     assert seen_by_readers(url_of(home)) == before
     assert completes(home) == undisturbed(1)
+
+
+# Files ------------------------------------------------------------------------------------------------------------------
+
+
+def cut(path: Path) -> bytes:
+    """Keep half of a file, as when its delivery stops in the middle; give what it was."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    return whole
+
+
+def test_files_that_are_half_written_are_all_told_and_the_others_are_read(
+    home: Home, before: Seen, undisturbed: Undisturbed
+) -> None:
+    new_decision(home, 1)
+    shutil.copy(home.exports / "forecasts.parquet", home.raw / "offers" / "zz.parquet")
+    halves = ("offers/offers_68_2026.jsonl.gz", "offers/zz.parquet", "catalogue/catalogue_68_2026-03-31.xml.gz")
+    halves += ("bmo/Base_open_data_BMO_2025.xlsx",)
+    whole = {home.raw / name: cut(home.raw / name) for name in halves}
+    told = night(home)
+    for path in whole:
+        refused(told, re.escape(str(path)))
+    assert "read overrides: 1 rows in" in told.err
+    assert seen_by_readers(url_of(home)) == before
+    for path, content in whole.items():
+        path.write_bytes(content)
+    (home.raw / "offers" / "zz.parquet").unlink()
+    assert completes(home) == undisturbed(1)
+
+
+def test_a_file_that_grows_while_it_is_read_is_told(home: Home, before: Seen, undisturbed: Undisturbed) -> None:
+    new_decision(home, 2)
+    path = home.raw / "overrides" / "zz_new.csv"
+    grown = "lot;2027-BE4446-3;interdit;1;comité;doublon;2026-03-01;\n"
+    refused(night(home, befalls=[At("ended", "read overrides", partial(append, path, grown))]), "changed while it was read")
+    assert seen_by_readers(url_of(home)) == before
+    new_decision(home, 1)
+    assert completes(home) == undisturbed(1)
+
+
+def test_tables_that_were_spoilt_in_the_lake_are_read_again(home: Home, undisturbed: Undisturbed) -> None:
+    new_decision(home, 1)
+    part = {table: sorted((home.lake / table).rglob("part.parquet"))[0] for table in ("employment", "market", "purchases")}
+    flipped = bytearray(part["employment"].read_bytes())
+    flipped[len(flipped) // 2] ^= 0xFF
+    part["employment"].write_bytes(flipped)
+    cut(part["market"])
+    part["purchases"].unlink()
+    (home.lake / "signals" / "manifest.json").write_text("{", encoding="utf-8")
+    assert completes(home) == undisturbed(1)
+    assert {f"read {table}" for table in (*part, "signals", "overrides")} == steps_of(home, "ended") & READING

@@ -44,7 +44,7 @@ def _in_words(home: Home) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _MEND:
             raise
+        where = error.filename2 or error.filename or home.var
         raise InputError(
-            f"{error.filename2 or error.filename or home.var}: cannot be read or written ({error.strerror}). What was published stays. "
-            f"{_MEND[error.errno]}"
+            f"{where}: cannot be read or written ({error.strerror}). What was published stays. {_MEND[error.errno]}"
         ) from error

@@ -106,6 +106,11 @@ def leave_message(folder: Path, name: str, message: Message) -> None:
     move_in(folder / f"{name}.txt", message.text)
 
 
+def has_message(folder: Path, name: str) -> bool:
+    """Whether a message was left, whole: its text is written last."""
+    return (folder / f"{name}.txt").exists()
+
+
 def _records(rows: pd.DataFrame) -> list[dict[str, object]]:
     """Give rows as machines read them. A dict per row, missing cells None."""
     plain = rows.astype(object).where(rows.notna(), None)

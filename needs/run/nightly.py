@@ -25,7 +25,15 @@ from needs.run.inputs import Inputs
 from needs.run.known import day_of, look_into
 from needs.run.limits import limited
 from needs.run.lock import alone
-from needs.run.message import leave_message, refused_message, repeat_message, tell_failed, tell_unreached, write_message
+from needs.run.message import (
+    has_message,
+    leave_message,
+    refused_message,
+    repeat_message,
+    tell_failed,
+    tell_unreached,
+    write_message,
+)
 from needs.run.pipeline import STAGES, assemble, line_of
 from needs.run.progress import step
 from needs.run.shown import Shown, current_run, database_url, show_current
@@ -140,10 +148,14 @@ class Night:
         shown = show_current(self.home, self.params) if "report" in self.asked.stages else None
         run, message = current_run(self.engine), ""
         if "digest" in self.asked.stages:
-            told = repeat_message(self.engine, run, self.params.show.language)
-            leave_message(self.home.digests, run.run_id, told)
-            message = told.text
+            message = self._repeat(run)
         return self._done(run.run_id, shown=shown, message=message)
+
+    def _repeat(self, run: Run) -> str:
+        """Leave the message of the current run again, and give its text."""
+        told = repeat_message(self.engine, run, self.params.show.language)
+        leave_message(self.home.digests, run.run_id, told)
+        return told.text
 
     def _tell(self, inputs: Inputs) -> None:
         """Say which run it is, and how old what it knows is."""
@@ -179,6 +191,8 @@ class Night:
         elif run_id not in set(runs.loc[runs["current"], "run_id"]):
             publish(self.engine, self._row(line), {}, published_by="nightly")
         self._leave(line)
+        if not has_message(self.home.digests, (run := current_run(self.engine)).run_id):
+            message = self._repeat(run)
         with limited(self.params.execution.limits, "report"):
             shown = show_current(self.home, self.params, tables, again="report" in self.asked.again)
         self.shelf.keep(line.keys())

@@ -58,6 +58,7 @@ def write_table(lake: Path, contract: Contract, frame: pd.DataFrame, origin: pd.
     same = bool(current and current.sha256 == sha256 and _rows_in(_parts(table / edition)) == current.rows)
     traced = fingerprint(iter([("origin", told)])) if told is not None else ""
     if current and same and traced in ("", current.origin):
+        _keep_edition(table, edition)
         return current
     if not same:
         shutil.rmtree(table / edition, ignore_errors=True)
@@ -70,10 +71,15 @@ def write_table(lake: Path, contract: Contract, frame: pd.DataFrame, origin: pd.
             _write_origin(folder, told.iloc[rows])
     manifest = Manifest(contract.name, len(frame), sha256, _newest(contract, frame), traced)
     move_in(table / MANIFEST, json.dumps(asdict(manifest), indent=1))
-    for older in table.glob("edition=*"):
-        if older.name != edition:
-            shutil.rmtree(older, ignore_errors=True)
+    _keep_edition(table, edition)
     return manifest
+
+
+def _keep_edition(table: Path, edition: str) -> None:
+    """Remove what was written before, or was never written to its end."""
+    for other in table.glob("edition=*"):
+        if other.name != edition:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _told(contract: Contract, origin: pd.DataFrame | None) -> pd.DataFrame | None:
