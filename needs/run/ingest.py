@@ -251,7 +251,8 @@ def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFr
 def _in_order(kept: pd.DataFrame, origin: pd.DataFrame, contract: Contract) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Put rows in the order of their table, and beside them where each was read. Same rows, twice."""
     ordered = contract.sort(kept.assign(**{_READ: np.arange(len(kept))}))
-    return ordered.drop(columns=_READ), origin.iloc[ordered[_READ].to_numpy()].reset_index(drop=True)
+    places = ordered.pop(_READ).to_numpy()
+    return ordered, origin if (np.diff(places) == 1).all() else origin.iloc[places].reset_index(drop=True)
 
 
 @contextmanager

@@ -39,6 +39,10 @@ class Inputs:
         """What was known."""
         return self.reading()
 
+    def let_go(self) -> None:
+        """Let the tables go that were read: who asks for one later reads it again."""
+        self.__dict__.pop("tables", None)
+
     @property
     def data_sha256(self) -> str:
         """A hash of all that was known."""

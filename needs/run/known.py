@@ -17,7 +17,7 @@ from needs.run.inputs import Inputs, hold_exercise
 from needs.run.progress import step
 from needs.run.stages import Shelf
 from needs.store.bundles import BundleError
-from needs.store.lake import newest_day, print_of, read_manifest, read_tables
+from needs.store.lake import KnownTables, newest_day, print_of, read_manifest
 
 log = logging.getLogger(__name__)
 _KNOWN = "known"
@@ -30,7 +30,7 @@ def look_into(home: Home, day: pd.Timestamp, params: Params, door: Door, shelf: 
     key = print_of(code, f"{day:%Y-%m-%d}", *lying)
 
     def reading() -> Tables:
-        return read_tables(home.lake).known_at(day)
+        return KnownTables(home.lake, day)
 
     prints = _lying(shelf, key) if shelf else {}
     if not prints:

@@ -178,6 +178,7 @@ class Line:
             )
         with limited(self.limits, stage.name):
             thing = stage.make(self.inputs, *results)
+        self.inputs.let_go()  # stages ask for different tables, and all of them take as much memory as what is made of them
         if self.shelf is not None and stage.whole(thing):
             self.shelf.put(stage.name, self.key(stage.name), thing, self.reads(stage.name))
         return thing

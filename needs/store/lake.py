@@ -22,8 +22,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from features.contracts import Contract, fingerprint
+from features.known import known_rows
 from features.lazy import empty_dataset
-from features.tables import CONTRACTS, OFFERS, Tables
+from features.tables import CONTRACT, CONTRACTS, OFFERS, Tables, newest_in
 from features.vocabulary import InputError
 
 MANIFEST = "manifest.json"
@@ -259,6 +260,28 @@ def read_tables(lake: Path) -> Tables:
     """Read every table of the lake, but for the offers: they are asked where they lie."""
     held = {contract.name: read_table(lake, contract) for contract in CONTRACTS if contract is not OFFERS}
     return Tables(offers=open_table(lake, OFFERS), **held, until=pd.Timestamp.max)
+
+
+class KnownTables(Tables):
+    """The tables of a lake as they were known on a day, each read once it is asked for."""
+
+    lake: Path
+
+    def __init__(self, lake: Path, day: pd.Timestamp) -> None:
+        for name, value in {"lake": lake, OFFERS.name: open_table(lake, OFFERS), "until": day}.items():
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """Read a table."""
+        if name not in CONTRACT or name == OFFERS.name:
+            raise AttributeError(name)
+        rows = known_rows(CONTRACT[name], lambda contract: read_table(self.lake, contract), self.until)
+        object.__setattr__(self, name, rows)
+        return rows
+
+    def newest_of(self, contract: Contract) -> list[pd.Timestamp]:
+        """The day on which the newest row of a table became known; none without any. Only days are read."""
+        return newest_in(open_table(self.lake, contract), contract.known_from, self.until)
 
 
 def newest_day(lake: Path) -> str:
