@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from homes import AS_OF, copy_home, of_one, read_all
 from hypothesis import settings
-from nights import Seen, new_decision, night, seen_by_readers, url_of
+from nights import Seen, narrow, new_decision, night, seen_by_readers, url_of
 from postgres import Server, serving
 
 from features.build import Features, build_features
@@ -141,9 +141,7 @@ def small(drawn: Home, common: Path, tmp_path_factory: pytest.TempPathFactory) -
 
     def make(folder: Path) -> Home:
         home = copy_home(drawn, folder)
-        for path in (*home.raw.rglob("*_67_*"), *home.raw.rglob("*_67.csv")):
-            path.unlink()
-        home.params.write_text(PARAMS.replace("purchase:", "purchase:\n  draws: 2"), encoding="utf-8")
+        narrow(home)
         with recording(home, keep=7):
             assert run_nightly(home, load_params(home.params), AS_OF).new
         return home
