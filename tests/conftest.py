@@ -77,7 +77,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a new and empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'var' / 'needs.db'}"
-    return request.getfixturevalue("server").new_decisionbase()
+    return request.getfixturevalue("server").new_database()
 
 
 @pytest.fixture(scope="session")
