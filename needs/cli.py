@@ -60,6 +60,22 @@ def _start(
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to make; it becomes the home.")],
+    region: Annotated[str | None, typer.Option(help="Code or title of the Region, like 44; asked on a terminal.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Euros of the first envelope; asked on a terminal.", min=0)] = None,
+    exercise: Annotated[int | None, typer.Option(help="Year bought for; the one after the day of the run by default.")] = None,
+) -> None:
+    """Make the folder of a Region: parameters with comments, a folder for each source that says where to get its files.
+
+    Example: needs init occitanie --region 76 --budget 20000000
+    """
+    from needs.project import make_project, read_asked
+
+    typer.echo(make_project(folder.expanduser().resolve(), read_asked(region, budget, exercise)))
+
+
+@app.command()
 def demo(
     ctx: Context,
     world: Annotated[str, typer.Option(help=f"What is true there: {_WORLDS}; or your YAML file.")] = "calm",

@@ -32,7 +32,7 @@ def examine(home: Home, settings: Sequence[str]) -> tuple[str, bool]:
     if healthy(findings):
         findings += [*_home(home, settings), *_files(home)]
     told = [f"{state:<8} {text}" for state, text in findings]
-    if not any(path.is_file() for path in home.raw.rglob("*")):
+    if not any(path.is_file() and path.name != "LISEZMOI.txt" for path in home.raw.rglob("*")):
         told.append(f"Nothing lies in {home.raw}: drop files there, or draw a simulated region with 'needs demo'.")
     return "\n".join(told), healthy(findings)
 
@@ -93,11 +93,12 @@ def _try(finding: Callable[[], str]) -> Finding:
 
 
 def _files(home: Home) -> Iterator[Finding]:
-    """Look at what each source holds."""
+    """Look at what each source holds; what is not there is told with what it would change, once a folder."""
     from features.sources import SOURCES
     from needs.run.ingest import raw_files, unread
     from needs.show.figures import many
 
+    advised: set[str] = set()
     for name, source in SOURCES.items():
         folder = home.raw / source.folder
         try:
@@ -109,6 +110,17 @@ def _files(home: Home) -> Iterator[Finding]:
             yield Finding("ok", f"{name}: {many(count, 'file')} in {folder}")
         else:
             state = "missing" if name in ESSENTIAL else "absent"
-            yield Finding(state, f"{name}: no file in {folder} ({source.contract.row})")
+            advice = "" if source.folder in advised else _advice(source.folder)
+            advised.add(source.folder)
+            yield Finding(state, f"{name}: no file in {folder} ({source.contract.row}){advice}")
     for path in unread(home):
         yield Finding("unread", f"{path}: is in no folder of a source")
+
+
+def _advice(folder: str) -> str:
+    """Say how much the files of a folder weigh, what a run is without them, and where they come from."""
+    from needs.show.guide import guides
+
+    guide = guides()[folder]
+    weight = {"needed": "is needed", "much": "weighs much", "some": "weighs a little"}[guide.weight]
+    return f". It {weight}; without it {guide.without['en']}. To be had from {guide.address or 'your own systems'}"

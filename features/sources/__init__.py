@@ -34,6 +34,8 @@ from features.sources.grid import Layout, Top, nearest, top_of
 from features.sources.publication import PublicationParams
 
 _LOG = logging.getLogger(__name__)
+LEAFLET = "LISEZMOI.txt"
+"""What says, in a folder of ``data/raw``, which files go there; nothing reads it."""
 Reader = Callable[[Sequence[Path], PublicationParams], Checked]
 Holds = Callable[[Top], bool]
 _GRIDS = ("*.csv", "*.xlsx", "*.xls")
@@ -216,7 +218,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _named(folder: Path, name: str) -> list[Path]:
-    found = sorted(path for path in _below(folder) if not path.name.startswith("."))
+    found = sorted(path for path in _below(folder) if not path.name.startswith(".") and path.name != LEAFLET)
     home = folder.resolve()
     leaving = [path for path in found if _leaves(path, home)]
     if leaving:
