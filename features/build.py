@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pandas as pd
+from pydantic import field_validator
 
+from features import facts
 from features.contracts import GradeLimits
 from features.courses import CourseParams, list_courses
 from features.crosswalks import Crosswalks, build_crosswalks, sector_links
@@ -84,8 +86,17 @@ class FeatureParams(Section):
     options: OptionParams = OptionParams()
     publics: PublicParams = PublicParams()
     courses: CourseParams = CourseParams()
+    region: str = param("R44", "the Region that is served; one other than Grand Est brings its communes (data/raw/territories)")
     grades: GradeParams = GradeParams()
     privacy: PrivacyParams = PrivacyParams()
+
+    @field_validator("region")
+    @classmethod
+    def _is_a_region(cls, code: str) -> str:
+        known = sorted(facts.departments()["region"].unique())
+        if code not in known:
+            raise ValueError(f"{code} is not a région; write one of {', '.join(known)}")
+        return code
 
 
 @dataclass(frozen=True)

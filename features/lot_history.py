@@ -9,6 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from features.options import OPTION
+from features.places import region_of
 from features.publics import PublicParams, mark_publics
 from features.supply import level_text, round_along, share_places
 from features.vocabulary import PUBLICS, REGION
@@ -196,6 +197,6 @@ def _where(lots: pd.DataFrame, held: pd.DataFrame, communes: pd.DataFrame) -> pd
     run = sums.assign(share=sums["places"] / sums.groupby("lot")["places"].transform("sum"))[["lot", "territory", "share"]]
     people = share_places(communes).groupby(["place", "territory"], as_index=False)[["share"]].sum()
     rest = lots.loc[~lots["lot"].isin(run["lot"]), ["lot", "place"]]
-    rest = rest.assign(place=rest["place"].where(rest["place"].isin(people["place"]), REGION))
+    rest = rest.assign(place=rest["place"].where(rest["place"].isin(people["place"]), region_of(communes)))
     spread = rest.merge(people, on="place", how="inner", validate="many_to_many")[["lot", "territory", "share"]]
     return pd.concat([run, spread], ignore_index=True)

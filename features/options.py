@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from features.params import Section, param
+from features.places import region_of
 from features.supply import level_text, share_places
-from features.vocabulary import REGION
 
 OPTION = ["sector", "action_type", "level"]
 _MOST = 0.5
@@ -139,7 +139,7 @@ def list_bought(purchases: pd.DataFrame, communes: pd.DataFrame) -> pd.DataFrame
     """
     lots = _read_lots(purchases)
     lots = lots[lots["failed"] == 0]
-    place = lots["territory"].fillna(REGION)
+    place = lots["territory"].fillna(region_of(communes))
     wide = share_places(communes)[["place", "territory"]].drop_duplicates()
     bought = lots[OPTION].assign(place=place).drop_duplicates()
     within = bought.merge(wide, on="place", how="inner", validate="many_to_many")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from features import facts
+from features.places import region_of
 from features.supply import level_text, share_places
-from features.vocabulary import REGION
 
 BOUGHT = ["places", "euros", "sessions"]
 _KEY = ["exercise", "territory", "sector", "action_type", "level", "public", "funder"]
@@ -51,7 +51,7 @@ def past_lots(purchases: pd.DataFrame, communes: pd.DataFrame) -> pd.DataFrame:
     part = pd.to_numeric(parts[1], errors="coerce").fillna(1.0)
     lots = lots.assign(funder=parts[0].astype("str"), **{name: lots[name] * part for name in BOUGHT})
     shares = share_places(communes).groupby(["place", "territory"], as_index=False)[["share"]].sum()
-    whole = shares[shares["place"] == REGION].drop(columns="place")
+    whole = shares[shares["place"] == region_of(communes)].drop(columns="place")
     known = lots["place"].isin(shares["place"])
     spread = pd.concat([lots[known].merge(shares, on="place"), lots[~known].merge(whole, how="cross")], ignore_index=True)
     spread = spread.assign(**{name: spread[name] * spread["share"] for name in BOUGHT})

@@ -26,6 +26,12 @@ def own_or_shipped(territories: pd.DataFrame) -> pd.DataFrame:
     return territories if len(territories) else facts.communes()
 
 
+def region_of(communes: pd.DataFrame) -> str:
+    """Name the région where most people of these communes live, like ``R44``."""
+    regions = communes["department"].map(facts.departments().set_index("department")["region"])
+    return str(communes["population"].groupby(regions).sum().idxmax())
+
+
 def place(checked: Checked, contract: Contract, communes: pd.DataFrame) -> Checked:
     """Fill ``territory`` and ``department`` from the commune. Same rows, but for the wrong ones and those outside.
 

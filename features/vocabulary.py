@@ -63,7 +63,7 @@ SECTOR = Noun("sector", r"\d{3}", "230")
 LEVEL = Noun("European level", r"[1-8]", "3")
 MONTH = Noun("month", r"(?:19|20)\d{2}-(?:0[1-9]|1[0-2])", "2025-03")
 
-REGION = "R44"
+REGION = "R44"  # the whole Region within the engine, whichever it is: what is published bears its own code
 ELSEWHERE = "D99"  # the INSEE's number for what lies in no département
 ACTION_TYPES = (
     "mobilisation",
@@ -86,6 +86,15 @@ OTHER_PUBLIC = "autre"  # a public that no jobseeker is known to belong to, like
 BORDERS = {"LU": "Luxembourg", "DE": "Allemagne", "BE": "Belgique", "CH": "Suisse"}
 
 _LHEO_OLD_LEVELS = {2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 6, 8: 7}
+
+
+def is_region(code: str) -> bool:
+    """Say whether a territory is a whole région.
+
+    >>> is_region("R76"), is_region("BE7617")
+    (True, False)
+    """
+    return bool(re.fullmatch(REGION_CODE.pattern, code))
 
 
 def sector_of(formacode: str) -> str:

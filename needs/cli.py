@@ -79,7 +79,7 @@ def init(
 def demo(
     ctx: Context,
     world: Annotated[str, typer.Option(help=f"What is true there: {_WORLDS}; or your YAML file.")] = "calm",
-    scale: Annotated[str, typer.Option(help="Size of the region: tiny, demo, region or france.")] = "demo",
+    scale: Annotated[str, typer.Option(help="Size of the region: tiny, occitanie, demo, region or france.")] = "demo",
     seed: Annotated[int, typer.Option(help="Seed of the drawing: the same seed gives the same files.")] = 1,
     as_of: Annotated[str, typer.Option(help="Day up to which the region is known.")] = "2026-03-31",
     out: Annotated[Path | None, typer.Option(help="Home to draw it in; the one of --home by default.")] = None,

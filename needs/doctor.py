@@ -29,12 +29,20 @@ class Finding(NamedTuple):
 def examine(home: Home, settings: Sequence[str]) -> tuple[str, bool]:
     """Examine the machine and the home; say each finding on a line, and whether a run can be made."""
     findings = list(machine())
-    if healthy(findings):
+    installed = healthy(findings)
+    if installed:
         findings += [*_home(home, settings), *_files(home)]
     told = [f"{state:<8} {text}" for state, text in findings]
-    if not any(path.is_file() and path.name != "LISEZMOI.txt" for path in home.raw.rglob("*")):
+    if installed and _is_bare(home):
         told.append(f"Nothing lies in {home.raw}: drop files there, or draw a simulated region with 'needs demo'.")
     return "\n".join(told), healthy(findings)
+
+
+def _is_bare(home: Home) -> bool:
+    """Say whether nothing but leaflets lies in the folders of sources."""
+    from features.sources import LEAFLET
+
+    return not any(path.is_file() and path.name != LEAFLET for path in home.raw.rglob("*"))
 
 
 def healthy(findings: Sequence[Finding]) -> bool:

@@ -11,25 +11,29 @@ from needs.home import DECISIONS, Home
 
 _SHIPPED = "R44"  # whose communes are shipped
 _AMOUNT_EUR = 2_000_000  # as in the parameters, where nothing is said
-_IGNORED = "# Ce que font les nuits, et les fichiers du territoire\N{NO-BREAK SPACE}: ni l'un ni l'autre n'est du code.\n/var/\n/data/\n"
+_IGNORED = """\
+# Ce que font les nuits, et les fichiers du territoire : rien de cela n'est du code.
+/var/
+/data/
+"""
 _PARAMS = """\
-# Paramètres de la Région. Ce qui n'est pas écrit ici garde sa valeur par défaut ;
-# « needs params » les montre tous, avec unités et bornes.
+# Paramètres de la Région. Ce qui n'est pas écrit ici garde sa valeur par défaut ;
+# « needs params » les montre tous, avec unités et bornes.
 
 features:
   region: {region}  # {title}
 
 purchase:
-  exercise: {exercise}  # année achetée ; vide : celle qui suit la date du calcul
-  # Les enveloppes : montant en euros, volets et financeurs (codes LHEO : 2 Région, 3 FSE, 4 France Travail, 11 État).
+  exercise: {exercise}  # année achetée ; vide : celle qui suit la date du calcul
+  # Les enveloppes : montant en euros, volets et financeurs (codes LHEO : 2 Région, 3 FSE, 4 France Travail, 11 État).
   envelopes:
     - {{name: socle, amount_eur: {amount}, volets: [socle], financeurs: ["2"]}}
     # - {{name: additionnel, amount_eur: 1000000, volets: [additionnel], financeurs: ["11", "4"]}}
-  # Planchers, plafonds, limites de changement, réserves : docs/purchase.md en donne des exemples.
+  # Planchers, plafonds, limites de changement, réserves : docs/purchase.md en donne des exemples.
   rules: []
 
 show:
-  language: fr  # fr ou en : la langue des classeurs, des pages et des messages
+  language: fr  # fr ou en : la langue des classeurs, des pages et des messages
 
 advice:
   contact: "le conseiller référent, puis la Région {title}"
@@ -78,7 +82,8 @@ def read_region(text: str) -> str:
     if not named and code not in titles:
         listed = ", ".join(f"{code[1:]} {title}" for code, title in titles.items())
         raise InputError(
-            f"--region: '{text[:40]}' is not a Region. Write its code or its title, like {REGION_CODE.example[1:]}; they are {listed}."
+            f"--region: '{text[:40]}' is not a Region. Write its code or its title, like {REGION_CODE.example[1:]}; "
+            f"they are {listed}."
         )
     return named[0] if named else code
 
@@ -95,7 +100,9 @@ def make_project(root: Path, asked: Asked) -> str:
     """Make a home where none is, and say what is to be done next. What is there is never written over."""
     home = Home(root)
     if home.params.exists():
-        raise InputError(f"{home.params}: is there already; a home is made once. Give another folder, or change this one by hand.")
+        raise InputError(
+            f"{home.params}: is there already; a home is made once. Give another folder, or change this one by hand."
+        )
     try:
         _lay(home, asked)
     except OSError as error:

@@ -72,6 +72,27 @@ def territories() -> pd.DataFrame:
 
 
 @cache
+def all_territories() -> pd.DataFrame:
+    """List the bassins, départements and régions of France beside the territories of the Region, with the ``region`` of each.
+
+    One row per territory; a title is the one written here, else the one published.
+    """
+    listed = departments()
+    bassin = bassins().drop_duplicates("territory")
+    parts = [
+        territories(),
+        pd.DataFrame({"territory": bassin["territory"], "kind": "BE", "title": bassin["title"].str.title()}),
+        pd.DataFrame({"territory": listed["department"], "kind": "D", "title": listed["title"]}),
+        pd.DataFrame({"territory": listed["region"], "kind": "R", "title": listed["region_title"]}),
+    ]
+    whole = pd.concat(parts, ignore_index=True).drop_duplicates("territory", ignore_index=True)
+    code, own = whole["territory"], listed.set_index("department")["region"]
+    numbered = "R" + code.str.replace(r"^[A-Z]+", "", regex=True).str[:2]
+    region = code.map(own).fillna(numbered).mask(whole["kind"] == "MR", "R44")
+    return whole.assign(region=region.astype("str"))
+
+
+@cache
 def departments() -> pd.DataFrame:
     """List the départements of France with their title, region, and ``neighbours`` joined by ``|``.
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.moves import KINDS
-from features.vocabulary import PUBLICS, REGION
+from features.vocabulary import PUBLICS
 from models.match_changes import nearest_miss, see, what_would_change
 from models.match_reasons import tell_why, wish_of
 from models.own_pathways import Pathways, find_pathways
@@ -176,7 +176,7 @@ def _figures(counter: Counter, listed: pd.DataFrame) -> list[tuple[Figure | None
     followed["action_type"] = kinds
     levels = ["" if pd.isna(level) else str(int(level)) for level in listed["exit_level"]]
     cell = ("territory", "sector", "action_type", "level")
-    places = [*sorted(set(listed["territory"].dropna())), REGION]
+    places = [*sorted(set(listed["territory"].dropna())), counter.params.features.region]
     outcomes = read_few(
         counter.engine, "outcomes", [*cell, *_FIGURE],
         territory=places, level=sorted({*levels, ""}), public=[EVERYBODY], sector=sectors, **followed,
@@ -185,7 +185,7 @@ def _figures(counter: Counter, listed: pd.DataFrame) -> list[tuple[Figure | None
     seen, adds = {row[:4]: _figure(row[4:]) for row in outcomes}, {row[:2]: _figure(row[2:]) for row in effects}
     found = []
     for territory, sector, kind, level in zip(*(listed[name] for name in cell[:3]), levels, strict=True):
-        near = [(place, sector, kind, own) for place in (territory, REGION) for own in (level, "")]
+        near = [(place, sector, kind, own) for place in (territory, counter.params.features.region) for own in (level, "")]
         outcome = next((seen[key] for key in near if key in seen), None)
         found.append((outcome, adds.get((sector, kind), adds.get(("", kind)))))
     return found
@@ -206,7 +206,7 @@ def _targets(counter: Counter, row: pd.Series) -> tuple[Occupation, ...]:
     aim = next((str(row[name]) for name in ("wanted", "wanted_2", "last_occupation") if known(row[name])), None)
     if aim is None:
         return ()
-    moves, place = counter.moves.get(aim, []), _place(row)
+    moves, place = counter.moves.get(aim, []), _place(counter, row)
     needs = _needs(counter, place, [aim, *(target for target, _ in moves)])
     need = {code: figure.value for code, (figure, _) in needs.items()}
     nearest = sorted(moves, key=lambda move: (KINDS.index(move[1]), -need.get(move[0], 0.0), move[0]))
@@ -258,15 +258,15 @@ def _skills(counter: Counter, row: pd.Series, missing: list[str], courses: tuple
     """List the first of the skills that the person is not known to have, the most asked at home first."""
     if not missing:
         return ()
-    need = dict(read_few(counter.engine, "skill_needs", ["skill", "value"], territory=[_place(row)], skill=missing))
+    need = dict(read_few(counter.engine, "skill_needs", ["skill", "value"], territory=[_place(counter, row)], skill=missing))
     taught = {skill for course in courses for code in course.occupations for skill in counter.skills.get(code, ())}
     listed = [Skill(code, need.get(code) or 0.0, code in taught) for code in missing]
     return tuple(sorted(listed, key=lambda skill: (-skill.need, skill.skill))[:SKILLS])
 
 
-def _place(row: pd.Series) -> str:
+def _place(counter: Counter, row: pd.Series) -> str:
     """Say where a person looks for work: the own bassin, else the Region."""
-    return str(known(row["territory"]) or REGION)
+    return str(known(row["territory"]) or counter.params.features.region)
 
 
 # Steps and changes --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.build import Features
 from features.crosswalks import sector_links
-from features.vocabulary import DEPARTMENT, REGION
+from features.vocabulary import DEPARTMENT, REGION, is_region
 
 ATOM = ["territory", "department"]
 YEAR = 12
@@ -106,6 +106,7 @@ class Figure:
 def look_at(asked: tuple[str, str, str], features: Features, *, as_of: pd.Timestamp, communes: pd.DataFrame) -> Cell:
     """Find the atoms of the territory asked for (bassin, département or the Region) and the occupations of the sector."""
     territory, sector, level = asked
+    territory = REGION if is_region(territory) else territory
     atoms = communes[ATOM].drop_duplicates().sort_values(ATOM, ignore_index=True)
     if territory != REGION:
         atoms = atoms[atoms["department" if DEPARTMENT.spelt(pd.Series([territory]))[0] else "territory"] == territory]

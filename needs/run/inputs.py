@@ -9,7 +9,9 @@ from functools import cached_property
 
 import pandas as pd
 
+from features import facts
 from features.demand import last_full_month
+from features.places import own_or_shipped, region_of
 from features.tables import Tables, hash_prints
 from features.vocabulary import InputError
 from models.purchase import served_months
@@ -69,7 +71,20 @@ class Inputs:
 def gather(tables: Tables, as_of: pd.Timestamp, params: Params, door: Door) -> Inputs:
     """Bring together what a run is made of: only what was known at ``as_of``."""
     known = tables.known_at(as_of)
+    hold_region(known.territories, params.features.region)
     return hold_exercise(Inputs(lambda: known, as_of, params, door, code_version(), known.prints()))
+
+
+def hold_region(territories: pd.DataFrame, region: str) -> None:
+    """Refuse communes of which none lies in the Region that is served."""
+    communes = own_or_shipped(territories)
+    listed = facts.departments()
+    if not communes["department"].isin(listed.loc[listed["region"] == region, "department"]).any():
+        theirs = region_of(communes)
+        raise InputError(
+            f"features.region is {region}, and the communes known lie in {theirs}. Put the communes of {region} into "
+            f"data/raw/territories (docs/formats.md, territories), or write features.region: {theirs} in params.yaml."
+        )
 
 
 def hold_exercise(inputs: Inputs) -> Inputs:

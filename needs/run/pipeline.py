@@ -16,6 +16,7 @@ from features.disagreement import sector_disagreement
 from features.outcomes import publishable
 from features.tables import CONTRACTS, OVERRIDES, decisions_on
 from features.tension import sector_solvable
+from features.vocabulary import REGION
 from models.gap import sector_needs, yearly_gap
 from models.purchase import Plan
 from models.ranking import rank_options
@@ -194,7 +195,7 @@ def assemble(line: Line, models_told: Sequence[TellingLine] = ()) -> dict[str, p
         models_told,
     )
     return {
-        name: _published_columns(name, frame)
+        name: _published_columns(name, frame, inputs.params.features.region)
         for name, frame in (tables | {"digest": write_digest(digested, inputs.params)}).items()
     }
 
@@ -227,6 +228,11 @@ def add_causes(needs: pd.DataFrame, features: Features, links: pd.DataFrame) -> 
     )
 
 
-def _published_columns(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the columns that the published table has. Same rows."""
-    return frame[[column.name for column in TABLES[name].c if column.name in frame]]
+_PLACES = ("territory", "past_source")
+
+
+def _published_columns(name: str, frame: pd.DataFrame, region: str) -> pd.DataFrame:
+    """Keep the columns that the published table has, and give the Region its own code. Same rows."""
+    kept = frame[[column.name for column in TABLES[name].c if column.name in frame]]
+    whole = {column: kept[column].replace(REGION, region) for column in _PLACES if column in kept} if region != REGION else {}
+    return kept.assign(**whole)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Engine, select
 
-from features.vocabulary import REGION
+from features.vocabulary import is_region
 from models.gap import yearly_gap
 from needs.run.cell import Cell, Figure
 from needs.store.database import reading
@@ -16,7 +16,7 @@ from needs.store.schema import CURRENT_RUN, TABLES, conform
 def trace_published(cell: Cell, engine: Engine, run_id: str) -> list[Figure]:
     """Give the need and the gap that the current run publishes: needs of sectors are told of bassins, and so of the Region."""
     needs = _read(engine, "sector_needs", sector=cell.sector, **({"level": cell.level} if cell.level else {}))
-    if cell.territory != REGION:
+    if not is_region(cell.territory):
         needs = needs[needs["territory"] == cell.territory]
     if needs.empty:
         return []

@@ -10,15 +10,21 @@ import pandas as pd
 
 from features import facts
 from features.sources.grid import plain
-from features.vocabulary import LEVEL, InputError
+from features.vocabulary import LEVEL, REGION, InputError
 
 _NAMED, _LONGEST = 3, 40
 _KINDS = ("BE", "D", "R")
 
 
-def read_asked(territory: str | None, sector: str | None, level: str | None = None) -> tuple[str, str, str]:
+def read_asked(
+    territory: str | None, sector: str | None, level: str | None = None, *, region: str = REGION
+) -> tuple[str, str, str]:
     """Read a territory and a sector, by code or by title, and a level; refuse in words what the Region does not have."""
-    places = facts.territories().query("kind in @kinds", local_dict={"kinds": _KINDS}).set_index("territory")["title"]
+    places = (
+        facts.all_territories()
+        .query("kind in @kinds and region == @region", local_dict={"kinds": _KINDS, "region": region})
+        .set_index("territory")["title"]
+    )
     sectors = facts.sectors().set_index("sector")["title"]
     faults: list[str] = []
     found = [

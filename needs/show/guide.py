@@ -45,13 +45,14 @@ def leaflet(folder: str) -> str:
     """Write what lies in a new folder, in French: what to put there, where to get it, in which format, what it is worth."""
     guide = guides()[folder]
     weight = {"needed": "indispensable", "much": "beaucoup", "some": "un peu"}[guide.weight]
+    without = guide.without["fr"][:1].lower() + guide.without["fr"][1:]
     lines = [
         f"data/raw/{folder}",
         "",
         guide.what["fr"],
         f"Où\N{NO-BREAK SPACE}: {guide.address or 'dans vos propres systèmes'}",
         f"Format\N{NO-BREAK SPACE}: {guide.format}",
-        f"Poids\N{NO-BREAK SPACE}: {weight}. Sans ces fichiers\N{NO-BREAK SPACE}: {guide.without['fr'][:1].lower()}{guide.without['fr'][1:]}",
+        f"Poids\N{NO-BREAK SPACE}: {weight}. Sans ces fichiers\N{NO-BREAK SPACE}: {without}",
         "",
         f"Essayer un fichier avant de le déposer\N{NO-BREAK SPACE}: needs check {folder} FICHIER",
         "Plusieurs fichiers peuvent se suivre (un par année, un par département)\N{NO-BREAK SPACE}; ce texte n'est pas lu.",

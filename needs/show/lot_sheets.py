@@ -11,7 +11,7 @@ from functools import cache
 import pandas as pd
 
 from features import facts
-from features.vocabulary import REGION
+from features.vocabulary import is_region
 from needs.show.messages import say
 from needs.show.sheet import Sheet, graded, in_euros, listed, longest, stable, taught, tipped, told, worded
 from needs.show.titles import region_title, titled, titles_of
@@ -115,9 +115,10 @@ def _with_rates(lots: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     wide = wide.drop(columns=[f"{name}_n" for name in _RATES.values() if name != "past_work"])
     names = [str(name) for name in wide if name not in key]
     own = lots[key].merge(wide, on=key, how="left", validate="many_to_one")
-    region = lots[key].assign(territory=REGION).merge(wide, on=key, how="left", validate="many_to_one")
+    regional = wide[wide["territory"].map(is_region)].rename(columns={"territory": "region"})
+    region = lots[_OPTION].merge(regional, on=_OPTION, how="left", validate="many_to_one")
     local = own["past_work"].notna()
-    source = own["territory"].where(local, region["territory"].where(region[names].notna().any(axis=1)))
+    source = own["territory"].where(local, region["region"].where(region[names].notna().any(axis=1)))
     return lots.assign(rates_source=source.astype("str"), **{name: own[name].where(local, region[name]) for name in names})
 
 
@@ -191,7 +192,7 @@ def _years(first: int, last: int) -> str:
 def _source(territories: pd.Series[str], language: str) -> pd.Series[str]:
     """Say whose history it is: the bassin's, or the Region's where the bassin's would rest on too few people. Same rows."""
     words = {code: say("source_bassin", language) for code in territories.dropna().unique()}
-    words[REGION] = say("source_region", language, region=region_title())
+    words |= {code: say("source_region", language, region=region_title(territories)) for code in words if is_region(code)}
     return territories.map(words).astype("str")
 
 

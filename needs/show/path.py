@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, groupby
 
@@ -15,7 +15,7 @@ import pandas as pd
 from features.build import Features, build_features
 from features.places import own_or_shipped
 from features.tables import Tables
-from features.vocabulary import InputError
+from features.vocabulary import REGION, InputError
 from needs.home import Home
 from needs.params import Params
 from needs.run.cell import Cell, Figure, look_at
@@ -58,7 +58,7 @@ class Found:
 
 def tell_path(home: Home, params: Params, asked: Sequence[str | None], day: str | None = None) -> str:
     """Say what is known of ``asked`` (territory, sector and perhaps an exit level), and where every number comes from."""
-    wanted = read_asked(*asked)
+    wanted = read_asked(*asked, region=params.features.region)
     if not newest_day(home.lake):
         return say("explain.lake_empty", params.show.language)
     as_of = day_of(home, day, datetime.now(UTC))
@@ -84,13 +84,14 @@ def _published(home: Home, params: Params, cell: Cell) -> list[Figure]:
     url = database_url(home, params)
     with suppress(InputError):  # a database that is not there, or holds no run, publishes nothing
         current = open_current(url)
-        return trace_published(cell, current.engine, current.run_id) if current.as_of == cell.as_of else []
+        named = replace(cell, territory=params.features.region) if cell.territory == REGION else cell  # as published
+        return trace_published(named, current.engine, current.run_id) if current.as_of == cell.as_of else []
     return []
 
 
 def write_path(found: Found, params: Params) -> str:
     """Write the page in the language of the parameters."""
-    page = _Page(found.cell, params.show.language, params.features.privacy.smallest_cell)
+    page = _Page(found.cell, params.show.language, params.features.privacy.smallest_cell, params.features.region)
     return "\n".join(line.rstrip() for line in page.write(found))
 
 
@@ -104,6 +105,7 @@ class _Page:
     cell: Cell
     language: str
     smallest: int
+    region: str
 
     def write(self, found: Found) -> Iterator[str]:
         """Write the whole page. One text per line."""
@@ -128,7 +130,8 @@ class _Page:
     def _head(self, need: Figure) -> Iterator[str]:
         cell = self.cell
         named = {"sector": cell.sector, "sector_title": self._title("sector", cell.sector)}
-        named |= {"territory": cell.territory, "territory_title": self._title("territory", cell.territory)}
+        place = self.region if cell.territory == REGION else cell.territory
+        named |= {"territory": place, "territory_title": self._title("territory", place)}
         yield self.say("path.head", **named)
         yield self.say("path.level", level=cell.level) if cell.level else self.say("path.levels")
         told = {
@@ -182,7 +185,10 @@ class _Page:
             step = "path.rate" if said["horizon_months"] else "path.rate_step"
             return self.say(step, **{**said, "training": training})
         if figure.name == "novelty":
-            code, place = str(said.pop("code")), self._title("territory", str(said["territory"]))
+            code, place = (
+                str(said.pop("code")),
+                self._title("territory", self.region if said["territory"] == REGION else str(said["territory"])),
+            )
             return self.say("path.novelty", **said, named=code, title=self._title("occupation", code), place=place)
         return self.say(f"path.{figure.name}", **said)
 

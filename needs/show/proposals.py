@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from features import facts
-from features.vocabulary import BASSIN, InputError
+from features.vocabulary import BASSIN, REGION, InputError
 from needs.home import Home
 from needs.params import Params
 from needs.run.shown import database_url
@@ -27,7 +27,7 @@ def tell_plan(home: Home, params: Params, territory: str | None) -> str:
     language = params.show.language
     lots = read_current(open_current(database_url(home, params)).engine, "lots")
     if territory is not None:
-        code = read_bassin(territory, lots["territory"], language)
+        code = read_bassin(territory, lots["territory"], params)
         lots = lots[lots["territory"] == code]
         if lots.empty:
             return say("terminal.no_lot_here", language, territory=titles_of("territory").get(code, code), bassin=code)
@@ -43,16 +43,17 @@ def _counts(best: pd.DataFrame, lots: pd.DataFrame) -> dict[str, int]:
     return {"shown": len(best), "lots": len(lots)} if len(best) < len(lots) else {"lots": len(lots)}
 
 
-def read_bassin(text: str, bought: pd.Series[str], language: str) -> str:
+def read_bassin(text: str, bought: pd.Series[str], params: Params) -> str:
     """Read a bassin by its code or its title; refuse one that the Region does not have."""
-    known = facts.territories().query("kind == 'BE'")
+    language, region = params.show.language, params.features.region
+    known = facts.all_territories().query("kind == 'BE' and region == @region", local_dict={"region": region})
     named = known.loc[known["title"].str.casefold() == text.strip().casefold(), "territory"].tolist()
     code = text.strip().upper()
     if len(named) == 1:
         return str(named[0])
     if code in {*known["territory"], *bought}:
         return code
-    examples = known[known["territory"].isin([BASSIN.example, "BE4425", "BE4441"])]
+    examples = known[known["territory"].isin([BASSIN.example, "BE4425", "BE4441"])] if region == REGION else known.head(3)
     like = ", ".join(f"{row.territory} ({row.title})" for row in examples.itertuples())
     raise InputError(
         f"--territory: '{text[:40]}' is not a bassin of the Region. Write its code or its title, like {like}; "

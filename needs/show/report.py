@@ -76,7 +76,7 @@ def _figures(run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> dic
         "run": run,
         "hashes": (run.params_sha256[:_HASH_SHOWN], run.data_sha256[:_HASH_SHOWN]),
         "as_of": run.as_of.strftime(_DAY[language]),
-        "region": region_title(),
+        "region": region_title(tables["forecasts"]["territory"]),
         "exercise": exercise,
         "totals": summary.totals_of(lots),
         "first_lots": _rows(first),

@@ -8,6 +8,7 @@ from functools import cache
 import pandas as pd
 
 from features import facts
+from features.vocabulary import REGION, is_region
 from needs.show.messages import say
 
 _SAID = ("action_type", "public", "outcome")
@@ -17,7 +18,7 @@ _SAID = ("action_type", "public", "outcome")
 def titles_of(noun: str) -> pd.Series[str]:
     """Give the titles of one kind of code (territory, sector, occupation, formacode, certification), by code."""
     tables: Mapping[str, Callable[[], pd.DataFrame]] = {
-        "territory": facts.territories,
+        "territory": facts.all_territories,
         "sector": facts.sectors,
         "occupation": facts.occupations,
         "formacode": facts.formacodes,
@@ -41,10 +42,10 @@ def sector_groups() -> pd.Series[str]:
     return groups.str[:1].str.upper() + groups.str[1:]
 
 
-def region_title() -> str:
-    """Name the Region."""
-    regions = facts.territories().query("kind == 'R'")["title"]
-    return str(regions.iloc[0])
+def region_title(territories: pd.Series[str]) -> str:
+    """Name the Region of which published rows speak."""
+    named = next((code for code in territories.dropna().unique() if is_region(code)), REGION)
+    return str(titles_of("territory").get(named, named))
 
 
 def titled(frame: pd.DataFrame, language: str) -> pd.DataFrame:

@@ -65,7 +65,7 @@ def tell_what_if(home: Home, params: Params, scenario: Scenario, territory: str 
     rows = compare_plans(tried.steps)
     home.exports.mkdir(parents=True, exist_ok=True)
     path = write_csv(home.exports / f"whatif_{tried.exercise}.csv", _worded(rows, language), language)
-    code = None if territory is None else read_bassin(territory, rows["territory"], language)
+    code = None if territory is None else read_bassin(territory, rows["territory"], params)
     shown = rows if code is None else rows[rows["territory"] == code]
     return "\n".join([*_sums(tried, rows, language), *_rules(tried.plan, language), *_lots(shown, path, language, code)])
 

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from joblib import Parallel, delayed
 
+from features.sources import LEAFLET
 from features.tables import CONTRACT
 from features.vocabulary import InputError
 from needs.home import SIMULATED, Home
@@ -243,7 +244,7 @@ def _write_truth(name: str, rows: pd.DataFrame, folder: Path) -> Written:
 
 
 def _refuse_mixing(home: Home) -> None:
-    there = [path for path in home.raw.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    there = [path for path in home.raw.rglob("*") if path.is_file() and not path.name.startswith(".") and path.name != LEAFLET]
     if there:
         raise InputError(
             f"{home.raw}: holds {len(there)} files already ({there[0].name}…); a simulated region never mixes with them. "

@@ -31,7 +31,8 @@ class Scale:
     """One size: which bassins (none: the whole Region), how many of everything, how far back.
 
     ``observations`` counts the yearly dates at which jobseekers are listed; ``extract`` says that offers come as Parquet
-    extracts beside one month of JSONL; ``whole_country`` that the départements are those of France.
+    extracts beside one month of JSONL; ``whole_country`` that places are taken
+    from all of metropolitan France, and their communes delivered.
     """
 
     bassins: tuple[str, ...]
@@ -61,6 +62,17 @@ SCALES = {
         past_exercises=2,
         open_sessions=60,
         observations=3,
+    ),
+    "occitanie": Scale(  # as small, in another Region: Toulouse, Muret and Montauban
+        bassins=("BE7617", "BE7618", "BE7626"),
+        occupations=25,
+        jobseekers=1_200,
+        offer_months=36,
+        offers_per_month=125,
+        past_exercises=2,
+        open_sessions=60,
+        observations=3,
+        whole_country=True,
     ),
     "demo": Scale(
         bassins=(),
