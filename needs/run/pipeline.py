@@ -228,7 +228,7 @@ def add_causes(needs: pd.DataFrame, features: Features, links: pd.DataFrame) -> 
     )
 
 
-_PLACES = ("territory", "past_source")
+_PLACES = ("territory", "past_source", "emerging_of")
 
 
 def _published_columns(name: str, frame: pd.DataFrame, region: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from features.contracts import Checked, Contract
 from features.crosswalks import hold_corrections
 from features.intake import in_region, take_in
 from features.sources import SOURCES, Source, holders_of, sources_in, told_stranger
-from features.tables import OVERRIDES
+from features.tables import OVERRIDES, TERRITORIES
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import IngestParams, Params
@@ -65,6 +65,7 @@ def _tell_file(path: Path, source: Source, communes: pd.DataFrame, params: Inges
     """Say what one file holds of one table, and whether it may be used."""
     contract = source.contract
     read = source.read([path], params.publication)
+    communes = read.kept if contract is TERRITORIES and len(read.kept) else communes  # a grouping is its own nomenclature
     whole, here = carry_codes(read, contract, communes), take_in(read, contract, communes)
     if contract is OVERRIDES:
         hold_corrections(here.kept)
