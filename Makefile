@@ -10,7 +10,7 @@ COMPILE := compile pyproject.toml --universal --python-version 3.11 --generate-h
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test check format lint types imports smoke bench lock upgrade clean
+.PHONY: help env run test check format lint types imports smoke bench docs lock upgrade clean
 .NOTPARALLEL:
 
 help:  ## say what each target does
@@ -55,6 +55,10 @@ format: env  ## lay out the code and mend what can be mended
 
 bench: env  ## run every benchmark and print its figures beside their bounds
 	$(BIN)/python benchmarks/run.py
+
+docs: env  ## write the reference anew and build the pages of docs/ into build/site; a broken link stops it
+	$(BIN)/python -m needs.show.reference docs/reference
+	$(BIN)/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
 
 lock: $(UV)  ## write the locks anew after a change of pyproject.toml; versions stay where they can
 	$(UV) pip $(COMPILE) -o requirements.lock
