@@ -12,7 +12,11 @@ import pytest
 import typer
 import yaml
 
+from features.tables import CONTRACTS
 from needs.cli import app
+from needs.home import Home
+from needs.params import Params
+from needs.show.checked import tell_check
 
 DOCS = Path(__file__).parents[1] / "docs"
 SITE = DOCS / "site" / "mkdocs.yml"
@@ -53,3 +57,19 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run([*words, "--site-dir", str(tmp_path / "site")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "start.html").exists()
+
+
+EXAMPLES = sorted((DOCS / "examples" / "formats").iterdir())
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda path: path.name)
+def test_a_worked_example_is_read_without_a_fault(file: Path, tmp_path: Path) -> None:
+    told = tell_check(Home(tmp_path), file.stem, [file], Params())
+    assert not told.faults
+    assert " 0 wrong, 0 repeated" in told.text
+    assert "0 rows read" not in told.text
+
+
+def test_every_table_of_ours_has_a_worked_example() -> None:
+    ours = {contract.name for contract in CONTRACTS if any(column.header for column in contract.columns)}
+    assert ours <= {file.stem for file in EXAMPLES}

@@ -41,7 +41,9 @@ def _section(contract: Contract) -> Iterator[str]:
     columns = [column for column in contract.columns if column.header]
     by_name = {column.name: f"`{column.header}`" for column in columns}
     yield f"## {contract.name}\n\nOne row: {contract.row}. Key: {', '.join(by_name[name] for name in contract.key)}.\n"
-    yield f"```\n{';'.join(contract.headers)}\n```\n\n| header | kind | holds | may be empty |\n|---|---|---|---|"
+    yield f"```\n{';'.join(contract.headers)}\n```\n"
+    yield f"A worked example: [{contract.name}.csv](examples/formats/{contract.name}.csv).\n"
+    yield "| header | kind | holds | may be empty |\n|---|---|---|---|"
     yield from (f"| `{column.header}` | {column.kind} | {column.expected} | {_emptiness(column)} |" for column in columns)
     if contract.rules:
         yield "\nA row is wrong as well if:\n"
