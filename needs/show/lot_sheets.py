@@ -11,7 +11,7 @@ from functools import cache
 import pandas as pd
 
 from features import facts
-from features.vocabulary import is_region
+from features.vocabulary import REGION_CODE, is_region
 from needs.show.messages import say
 from needs.show.sheet import Sheet, graded, in_euros, listed, longest, stable, taught, tipped, told, worded
 from needs.show.titles import region_title, titled, titles_of
@@ -115,7 +115,7 @@ def _with_rates(lots: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     wide = wide.drop(columns=[f"{name}_n" for name in _RATES.values() if name != "past_work"])
     names = [str(name) for name in wide if name not in key]
     own = lots[key].merge(wide, on=key, how="left", validate="many_to_one")
-    regional = wide[wide["territory"].map(is_region)].rename(columns={"territory": "region"})
+    regional = wide[REGION_CODE.spelt(wide["territory"])].rename(columns={"territory": "region"})
     region = lots[_OPTION].merge(regional, on=_OPTION, how="left", validate="many_to_one")
     local = own["past_work"].notna()
     source = own["territory"].where(local, region["region"].where(region[names].notna().any(axis=1)))
