@@ -1,7 +1,8 @@
 """One page that says what to buy first, where needs are and how far the figures may be trusted.
 
-The page stands alone: style and drawings are in it, nothing is fetched. Everything it prints comes from the published
-tables of one run, and every text is escaped.
+The page stands alone: style, drawings and the figures of every territory and sector are in it, nothing is fetched. Everything
+it prints comes from the published tables of one run, what was observed before it and what changed since the run before, and every
+text is escaped. The parts that need no script come from the template; the pages of territories and sectors are made in the browser.
 """
 
 from __future__ import annotations
@@ -17,12 +18,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from models.purchase import served_months
 from needs.show import figures, summary
 from needs.show.messages import say, tell
+from needs.show.report_map import Drawing, draw_map
+from needs.show.report_pages import cells_of, pages_of, spell
+from needs.show.report_parts import Narrowing, narrowing_of, parts_of, pathways_of, waves_of
 from needs.show.sheets import jobs_note
-from needs.show.titles import grade_title, region_title
+from needs.show.titles import grade_title, region_title, titles_of
 from needs.store.publish import Run
 from needs.store.schema import conform, empty
 
-_SHOWN = ("lots", "rejected_lots", "forecasts", "rankings", "unmet", "digest", "effects")
+_SHOWN = (
+    *("lots", "rejected_lots", "lot_details", "purchase_changes", "plan_equity", "lessons", "decisions", "assumptions"),
+    *("forecasts", "sector_needs", "rankings", "outcomes", "effects"),
+    *("recommendations", "unmet", "match_measures", "digest"),
+)
+_MAPPED = 8  # bassins named on the map: those where most is missing
+HISTORY = {"territory": "str", "sector": "str", "period": "str", "need": "float64"}
+"""What was observed of the need of a sector in a territory, month by month."""
 _HASH_SHOWN = 8
 _WEAKEST = "D"
 _SPARK_WIDTH, _SPARK_HEIGHT = 96, 22
@@ -31,13 +42,31 @@ _DAY = {"fr": "%d/%m/%Y", "en": "%Y-%m-%d"}
 _MONTH = {"fr": "%m/%Y", "en": "%Y-%m"}
 
 
-def write_report(path: Path, run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> Path:
-    """Write the page of a published run. Returns the file written."""
-    shown = {name: conform(name, tables[name]) if name in tables else empty(name) for name in _SHOWN}
+def write_report(
+    path: Path,
+    run: Run,
+    tables: Mapping[str, pd.DataFrame],
+    language: str,
+    *,
+    history: pd.DataFrame | None = None,
+    changed: Sequence[str] = (),
+) -> Path:
+    """Write the page of a published run. Returns the file written.
+
+    ``history`` has the columns of :data:`HISTORY`; ``changed`` says in words what changed since the run before.
+    """
+    shown = shown_tables(tables)
+    past = history if history is not None else pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in HISTORY.items()})
     page = page_environment(language).get_template("report.html.j2")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page.render(_figures(run, shown, language)), encoding="utf-8")
+    told = {**_figures(run, shown, language), **_parts(shown, past, language), "changed": list(changed)}
+    path.write_text(page.render(told), encoding="utf-8")
     return path
+
+
+def shown_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Bring the tables that the page shows to their published shape; those that are not there are empty. Rows as published."""
+    return {name: conform(name, tables[name]) if name in tables else empty(name) for name in _SHOWN}
 
 
 def page_environment(language: str) -> Environment:
@@ -61,6 +90,7 @@ def page_environment(language: str) -> Environment:
         percent=partial(figures.percent, language=language),
         grade=partial(grade_title, language=language),
         tell=partial(tell, language=language),
+        territory=lambda code: str(titles_of("territory").get(code, code)),
     )
     return pages
 
@@ -98,6 +128,52 @@ def _figures(run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> dic
         "digest": [(*told, [line["message"] for line in lines]) for told, lines in groupby(_rows(digest), key=_heading)],
         "jobs_note": jobs_note(tables["effects"]),
     }
+
+
+def _parts(tables: Mapping[str, pd.DataFrame], history: pd.DataFrame, language: str) -> dict[str, object]:
+    """Gather the tables, drawings and pages of the report, under the names of the template."""
+    digest = tables["digest"]
+    months = _months(tables)
+    cells = cells_of(tables, language)
+    missing = cells.assign(gap=cells["gap"].clip(lower=0.0)).groupby("territory")["gap"].sum()
+    gaps = {str(code): float(gap) for code, gap in missing.items()}
+    drawing, narrowing = draw_map(gaps), narrowing_of(tables)
+    told = {topic: digest.loc[digest["topic"] == topic, "message"].tolist() for topic in ("plan", "lessons", "forecasts", "models")}
+    return {
+        "parts": parts_of(tables, language),
+        "rules": told["plan"],
+        "taught": told["lessons"],
+        "foreseen": [*told["forecasts"], *told["models"]],
+        "warnings": int((digest["severity"] == "warning").sum()),
+        "narrowing": narrowing,
+        "narrowing_told": _tell_narrowing(narrowing, language),
+        "pathways": pathways_of(tables["recommendations"]),
+        "drawing": drawing,
+        "gaps": gaps,
+        "pages_known": set(gaps),
+        "largest_gaps": _largest(drawing, gaps),
+        "waves": waves_of(tables, months, language),
+        "pages": spell(pages_of(tables, history, months, language)),
+    }
+
+
+def _months(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """List the months that the exercise serves and that are forecast."""
+    served = _served(tables["forecasts"], _exercise(tables["lots"], tables["rejected_lots"]))
+    return sorted(served["period"].unique().tolist())
+
+
+def _largest(drawing: Drawing, gaps: Mapping[str, float]) -> list[object]:
+    """Take the bassins where most is missing."""
+    return sorted(drawing.bassins, key=lambda bassin: (-gaps.get(bassin.territory, 0.0), bassin.territory))[:_MAPPED]
+
+
+def _tell_narrowing(found: Sequence[Narrowing], language: str) -> str:
+    """Say which missing file would narrow the plan most; where none is missing, of which one more would."""
+    absent = [one for one in found if not one.there]
+    first = (absent or list(found))[:1]
+    code = "narrowing_missing" if absent else "narrowing_more"
+    return "".join(say(code, language, source=one.source, share=one.share) for one in first)
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, object]]:
