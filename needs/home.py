@@ -97,6 +97,11 @@ class Home:
         return self.var / "exports"
 
     @property
+    def history(self) -> Path:
+        """One file per run: what was observed of needs before it."""
+        return self.var / "history"
+
+    @property
     def reports(self) -> Path:
         """One folder per run, with its page."""
         return self.var / "reports"

@@ -49,14 +49,14 @@ def write_message(
     """
     warned = tables["digest"].query("severity == 'warning'")["message"].tolist()
     signed = conform("gates", gates)
-    anomalies = [*extra, *_tell_gates(signed, language), *warned]
+    anomalies = [*extra, *tell_gates(signed, language), *warned]
     changes = compare_plans(tables["lots"], before["lots"]) if before else None
     lines = [
         say("message.title", language, day=run.as_of.strftime(_DAY[language]), run=run.run_id),
         "",
         *_tell_anomalies(anomalies, language),
         "",
-        *_tell_changes(tables, before, changes, language),
+        *tell_changes(tables, before, changes, language),
     ]
     told: dict[str, object] = {
         "run_id": run.run_id,
@@ -130,7 +130,7 @@ def _tell_anomalies(anomalies: Sequence[str], language: str) -> Iterator[str]:
         yield say("message.more_anomalies", language, count=others)
 
 
-def _tell_gates(gates: pd.DataFrame, language: str) -> Iterator[str]:
+def tell_gates(gates: pd.DataFrame, language: str) -> Iterator[str]:
     """Say which gates people let the run through, which waivers are over, which name nothing. A line each, never per group."""
     for note in (WAIVED, EXPIRED, STRAY):
         rows = gates[gates["note"] == note].assign(broken=gates["held"] == 0)
@@ -145,7 +145,7 @@ def _tell_gates(gates: pd.DataFrame, language: str) -> Iterator[str]:
 # What changed -----------------------------------------------------------------------------------------------------------
 
 
-def _tell_changes(tables: Tables, before: Tables, changes: Changes | None, language: str) -> Iterator[str]:
+def tell_changes(tables: Tables, before: Tables, changes: Changes | None, language: str) -> Iterator[str]:
     """Say what changed in the plan, in euros and places; in one line where nothing did."""
     if changes is None:
         yield say("message.first", language)

@@ -20,6 +20,7 @@ from needs.run.champion import InForce, choose_models
 from needs.run.desk import clear, is_whole, leave
 from needs.run.engine import engine
 from needs.run.gates import GateRefusal, judge_run, read_before
+from needs.run.history import leave_history
 from needs.run.ingest import Arrival, door_of, ingest, recall
 from needs.run.inputs import Inputs
 from needs.run.known import day_of, look_into
@@ -230,11 +231,13 @@ class Night:
         return gates
 
     def _leave(self, line: Line) -> None:
-        """Leave for advisers what they answer from."""
+        """Leave for advisers what they answer from, and for the page what was observed."""
         desk = self.home.desk / line.inputs.run_id
         if not is_whole(desk):
             leave(desk, line.inputs.run_id, line.inputs.as_of, line["match"])
-        kept = list_runs(self.engine)["run_id"].head(self.params.execution.keep_desks)
+        runs = list_runs(self.engine)["run_id"]
+        leave_history(self.home.history, line.inputs.run_id, line["features"], runs.tolist())
+        kept = runs.head(self.params.execution.keep_desks)
         clear(self.home.desk, [line.inputs.run_id, *kept])
 
     def _row(self, line: Line) -> Run:

@@ -34,4 +34,9 @@ def tell_dry_run(home: Home, params: Params, asked: Asked) -> str:
 
 def tell_where(shown: Shown) -> list[str]:
     """Say where the page and the exports lie."""
-    return [f"page      {shown.page}", *(f"export    {path}" for path in shown.exports)]
+    return [f"page      {shown.page}", *(f"export    {path}" for path in shown.exports), *_tell_dossiers(shown)]
+
+
+def _tell_dossiers(shown: Shown) -> list[str]:
+    """Say where dossiers lie, in one line: there is one per Maison de la Région."""
+    return [f"dossiers  {shown.dossiers[0].parent} ({len(shown.dossiers)})"] if shown.dossiers else []

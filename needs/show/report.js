@@ -10,7 +10,8 @@
   const money = new Intl.NumberFormat(told.language, { style: "currency", currency: "EUR", maximumFractionDigits: 0 });
   const share = new Intl.NumberFormat(told.language, { style: "percent", maximumFractionDigits: 0 });
   const known = (value) => value !== null && value !== undefined;
-  const written = (value, how) => (known(value) ? how.format(value) : "–");
+  const minus = (text) => text.replace(/^-/, "−");
+  const written = (value, how) => (known(value) ? minus(how.format(value)) : "–");
   const points = (value) => written(known(value) ? value * 100 : null, tenth);
   const range = (low, high, how) => (known(low) && known(high) ? how(low) + " – " + how(high) : "");
   const fine = (value) => written(value, Math.abs(value) < 100 ? tenth : whole);
@@ -128,7 +129,7 @@
   function outcome(row) {
     if (!known(row.rate)) return "–";
     const about = [say.n + " " + whole.format(row.rate_n), row.of_region ? say.of_region : ""].filter(Boolean).join(", ");
-    return node("span", {}, share.format(row.rate), node("span", { class: "quiet line" }, range(row.rate_low, row.rate_high, share.format)), node("span", { class: "quiet line" }, about));
+    return node("span", {}, share.format(row.rate), node("span", { class: "quiet line" }, range(row.rate_low, row.rate_high, (value) => written(value, share))), node("span", { class: "quiet line" }, about));
   }
 
   function added(row) {
@@ -139,17 +140,14 @@
 
   function rankColumns(other) {
     return [
-      { title: other === "t" ? say.territory : say.sector, cell: (row) => link(other, row[other]), order: (row) => named(other, row[other])[1] },
-      { title: say.training, cell: (row) => word(row.type) + (known(row.level) ? ", " + say.level + " " + word(row.level) : ""), order: (row) => word(row.type) },
+      { title: (other === "t" ? say.territory : say.sector) + ", " + say.training.toLowerCase(), cell: (row) => node("span", {}, link(other, row[other]), node("span", { class: "line" }, word(row.type) + (known(row.level) ? ", " + say.level + " " + word(row.level) : ""))), order: (row) => named(other, row[other])[1] },
       { title: say.rank, cell: (row) => whole.format(row.rank), order: (row) => row.rank, number: true },
       { title: say.cost, cell: (row) => written(row.cost, money), order: (row) => row.cost, number: true },
       { title: say.worth, cell: (row) => estimate(row.value, row.low, row.high, points), order: (row) => row.value, number: true },
       { title: say.effect, cell: added, order: (row) => row.effect, number: true },
       { title: say.outcome, cell: outcome, order: (row) => row.rate, number: true },
-      { title: say.stability, cell: (row) => written(row.stability, share), order: (row) => row.stability, number: true },
-      { title: say.grade, cell: (row) => grade(row.grade), order: (row) => row.grade },
-      { title: say.reasons, cell: (row) => word(row.reasons) },
-      { title: say.caveats, cell: (row) => word(row.caveats) || "–" },
+      { title: say.stability, cell: (row) => node("span", {}, written(row.stability, share), node("span", { class: "line" }, grade(row.grade))), order: (row) => row.stability, number: true },
+      { title: say.reasons, cell: (row) => node("span", { class: "told" }, word(row.reasons), row.caveats === null ? null : node("span", { class: "line quiet" }, say.caveats + " : " + word(row.caveats))) },
       { title: say.bought, cell: (row) => (row.places ? whole.format(row.places) : word(row.why) || "–"), order: (row) => row.places, number: true },
     ];
   }
@@ -231,11 +229,14 @@
   }
 
   document.querySelectorAll(".needs-script").forEach((part) => { part.hidden = false; });
+  document.querySelectorAll(".without-script").forEach((part) => part.remove());
   choices("t", territories);
   choices("s", sectors);
   searching();
   if (allLots.length) document.getElementById("all-lots").append(...table("lots", lotColumns(), allLots));
   document.querySelectorAll("[data-territory]").forEach((part) => part.addEventListener("click", () => { location.hash = "t-" + part.dataset.territory; }));
   window.addEventListener("hashchange", () => follow(true));
-  if (territories.length) { page("t", 0); follow(false); }
+  // Without a choice, the territory that lacks most people.
+  const lacking = territories.map((_, place) => [place, summed(allCells.filter((row) => row.t === place && row.gap > 0), "gap")]);
+  if (territories.length) { page("t", lacking.sort((one, other) => other[1] - one[1])[0][0]); follow(false); }
 })();

@@ -38,7 +38,7 @@ _HASH_SHOWN = 8
 _WEAKEST = "D"
 _SPARK_WIDTH, _SPARK_HEIGHT = 96, 22
 _BAR_WIDTH = 100
-_DAY = {"fr": "%d/%m/%Y", "en": "%Y-%m-%d"}
+DAYS = {"fr": "%d/%m/%Y", "en": "%Y-%m-%d"}
 _MONTH = {"fr": "%m/%Y", "en": "%Y-%m"}
 
 
@@ -105,7 +105,7 @@ def _figures(run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> dic
     return {
         "run": run,
         "hashes": (run.params_sha256[:_HASH_SHOWN], run.data_sha256[:_HASH_SHOWN]),
-        "as_of": run.as_of.strftime(_DAY[language]),
+        "as_of": run.as_of.strftime(DAYS[language]),
         "region": region_title(tables["forecasts"]["territory"]),
         "exercise": exercise,
         "totals": summary.totals_of(lots),
@@ -138,7 +138,9 @@ def _parts(tables: Mapping[str, pd.DataFrame], history: pd.DataFrame, language: 
     missing = cells.assign(gap=cells["gap"].clip(lower=0.0)).groupby("territory")["gap"].sum()
     gaps = {str(code): float(gap) for code, gap in missing.items()}
     drawing, narrowing = draw_map(gaps), narrowing_of(tables)
-    told = {topic: digest.loc[digest["topic"] == topic, "message"].tolist() for topic in ("plan", "lessons", "forecasts", "models")}
+    told = {
+        topic: digest.loc[digest["topic"] == topic, "message"].tolist() for topic in ("plan", "lessons", "forecasts", "models")
+    }
     return {
         "parts": parts_of(tables, language),
         "rules": told["plan"],

@@ -45,12 +45,16 @@ class Numbered:
 
 
 def pages_of(tables: Tables, history: pd.DataFrame, months: Sequence[str], language: str) -> dict[str, object]:
-    """Give what the browser makes pages from. ``history`` as in :func:`needs.run.shown.leave_history`, ``months`` those served."""
+    """Give what the browser makes pages from. ``history`` as in :func:`needs.run.history.history_of`, ``months`` those served."""
     territories, sectors, words = Numbered(), Numbered(), Numbered()
     cells = cells_of(tables, language)
     ranks, lots = ranks_of(tables, language), lots_of(tables, language)
     numbered = {"t": ("territory", territories), "s": ("sector", sectors)}
-    told_words = {"cells": ("causes",), "ranks": ("type", "level", "reasons", "caveats", "why"), "lots": ("type", "public", "why")}
+    told_words = {
+        "cells": ("causes",),
+        "ranks": ("type", "level", "reasons", "caveats", "why"),
+        "lots": ("type", "public", "why"),
+    }
     columns = {}
     for name, frame in (("cells", cells), ("ranks", ranks), ("lots", lots)):
         coded = {short: numbers.number(frame[noun]) for short, (noun, numbers) in numbered.items()}
@@ -156,7 +160,9 @@ def _by_month(cells: pd.DataFrame, rows: pd.DataFrame) -> Column:
     months = sorted(rows["period"].unique())[-HISTORY_MONTHS:]
     wide = rows.pivot_table(index=_CELL, columns="period", values="need", aggfunc="sum").reindex(columns=months)
     found = wide.reindex(pd.MultiIndex.from_frame(cells[_CELL]))
-    return [None if np.isnan(line).all() else [_short(round(float(x), 1)) for x in np.nan_to_num(line)] for line in found.to_numpy()]
+    return [
+        None if np.isnan(line).all() else [_short(round(float(x), 1)) for x in np.nan_to_num(line)] for line in found.to_numpy()
+    ]
 
 
 def _past(history: pd.DataFrame) -> list[str]:

@@ -19,7 +19,17 @@ _SHARES = ("people_share", "entries_share", "fill", "fill_predicted", "completio
 _TENTHS = ("jobs", "jobs_predicted", "jobs_added", "jobs_low", "jobs_high", "ratio", "expected_entries", "jobs_free")
 _CHANGES = ("territory_title", "sector_title", "action_type_title", "level", "change", "places_before", "places_planned")
 _LESSONS = (
-    *("formacode_title", "territory_title", "exercise", "bids", "bought", "entries", "fill_predicted", "fill", "completion_predicted"),
+    *(
+        "formacode_title",
+        "territory_title",
+        "exercise",
+        "bids",
+        "bought",
+        "entries",
+        "fill_predicted",
+        "fill",
+        "completion_predicted",
+    ),
     *("completion", "jobs_predicted", "jobs_added", "jobs_low", "jobs_high", "jobs_apart"),
 )
 _EQUITY = ("dimension", "group_named", "people", "people_share", "entries_share", "ratio")
@@ -48,7 +58,10 @@ class Part(NamedTuple):
 
 def part_of(name: str, rows: pd.DataFrame, columns: Sequence[str], language: str) -> Part:
     """Write the columns of rows in words, under the headers of the workbook."""
-    written = [[_written(str(column), cell, language) for column, cell in zip(columns, line, strict=True)] for line in _lines(rows, columns)]
+    written = [
+        [_written(str(column), cell, language) for column, cell in zip(columns, line, strict=True)]
+        for line in _lines(rows, columns)
+    ]
     numbers = frozenset(place for place, column in enumerate(columns) if pd.api.types.is_numeric_dtype(rows[column]))
     return Part(name, [say(f"column_{column}", language) for column in columns], numbers, written)
 
@@ -110,7 +123,9 @@ def orders_part(measures: pd.DataFrame, language: str) -> Part:
     """Set proposals beside those of simple orders. One row per rule."""
     everybody = measures[(measures["group"] == "all") & measures["measure"].isin(_MEASURES)]
     wide = everybody.pivot_table(index="rule", columns="measure", values="value").reindex(columns=list(_MEASURES))
-    ordered = wide.reindex([*[name for name in ("matching",) if name in wide.index], *wide.index.drop("matching", errors="ignore")])
+    ordered = wide.reindex(
+        [*[name for name in ("matching",) if name in wide.index], *wide.index.drop("matching", errors="ignore")]
+    )
     rows = [
         [say(f"order_{rule}", language) if f"order_{rule}" in messages() else str(rule), *_measured(line, language)]
         for rule, line in ordered.iterrows()
@@ -125,7 +140,9 @@ def _measured(line: pd.Series[float], language: str) -> list[str]:
         "distance_km": lambda value: figures.count(value, language, 1),
         "expected_gain": lambda value: figures.count(value * 100, language, 1),
     }
-    return [written.get(str(name), lambda value: figures.percent(value, language))(float(value)) for name, value in line.items()]
+    return [
+        written.get(str(name), lambda value: figures.percent(value, language))(float(value)) for name, value in line.items()
+    ]
 
 
 def pathways_of(recommendations: pd.DataFrame) -> dict[str, int]:
@@ -181,6 +198,11 @@ def waves_of(tables: Mapping[str, pd.DataFrame], months: Sequence[str], language
     """Add up needs by contract sector, month by month, the largest first: name, need, months."""
     needs = titled(tables["sector_needs"], language)
     served = needs[needs["period"].isin(list(months))]
-    wide = served.pivot_table(index="sector_group", columns="period", values="need", aggfunc="sum").reindex(columns=list(months))
-    rows = [(str(name) or say("other_groups", language), float(line.sum()), line.fillna(0).tolist()) for name, line in wide.iterrows()]
+    wide = served.pivot_table(index="sector_group", columns="period", values="need", aggfunc="sum").reindex(
+        columns=list(months)
+    )
+    rows = [
+        (str(name) or say("other_groups", language), float(line.sum()), line.fillna(0).tolist())
+        for name, line in wide.iterrows()
+    ]
     return sorted(rows, key=lambda row: (-row[1], row[0]))
