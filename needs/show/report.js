@@ -10,7 +10,7 @@
   const money = new Intl.NumberFormat(told.language, { style: "currency", currency: "EUR", maximumFractionDigits: 0 });
   const share = new Intl.NumberFormat(told.language, { style: "percent", maximumFractionDigits: 0 });
   const known = (value) => value !== null && value !== undefined;
-  const minus = (text) => text.replace(/^-/, "−");
+  const minus = (text) => (/^-[0.,\s%]*$/.test(text) ? text.slice(1) : text.replace(/^-/, "−"));
   const written = (value, how) => (known(value) ? minus(how.format(value)) : "–");
   const points = (value) => written(known(value) ? value * 100 : null, tenth);
   const range = (low, high, how) => (known(low) && known(high) ? how(low) + " – " + how(high) : "");
@@ -99,7 +99,7 @@
     more.addEventListener("click", () => { settings.all = true; show(); });
     show();
     const tools = node("p", { class: "tools" }, node("label", { for: title + "-filter" }, say.filter), " ", field, " ", count);
-    const scroll = node("div", { class: "scroll", role: "region", tabindex: "0", "aria-labelledby": title });
+    const scroll = node("div", { class: "scroll", role: "group", tabindex: "0", "aria-labelledby": title });
     scroll.append(node("table", { class: "sortable", "aria-labelledby": title }, node("thead", {}, node("tr", {}, ...heads)), body));
     return [tools, scroll, more];
   }

@@ -1,8 +1,8 @@
 """One page that says what to buy first, where needs are and how far the figures may be trusted.
 
-The page stands alone: style, drawings and the figures of every territory and sector are in it, nothing is fetched. Everything
-it prints comes from the published tables of one run, what was observed before it and what changed since the run before, and every
-text is escaped. The parts that need no script come from the template; the pages of territories and sectors are made in the browser.
+The page stands alone: style, drawings and the figures of every territory and sector are in it, nothing is fetched. What it
+prints comes from the published tables of one run, what was observed before it and what changed since the run before; every text
+is escaped. What needs no script comes from the template; the pages of territories and sectors are made in the browser.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from models.purchase import served_months
 from needs.show import figures, summary
 from needs.show.messages import say, tell
-from needs.show.report_map import Drawing, draw_map
+from needs.show.report_map import Bassin, Drawing, draw_map
 from needs.show.report_pages import cells_of, pages_of, spell
 from needs.show.report_parts import Narrowing, narrowing_of, parts_of, pathways_of, waves_of
 from needs.show.sheets import jobs_note
@@ -165,7 +165,7 @@ def _months(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     return sorted(served["period"].unique().tolist())
 
 
-def _largest(drawing: Drawing, gaps: Mapping[str, float]) -> list[object]:
+def _largest(drawing: Drawing, gaps: Mapping[str, float]) -> list[Bassin]:
     """Take the bassins where most is missing."""
     return sorted(drawing.bassins, key=lambda bassin: (-gaps.get(bassin.territory, 0.0), bassin.territory))[:_MAPPED]
 

@@ -53,11 +53,11 @@ def draw_map(figures: Mapping[str, float]) -> Drawing:
 
 
 def _begins(figures: Mapping[str, float]) -> tuple[float, ...]:
-    """Give the figure each class begins at, so that classes hold as many bassins as each other."""
+    """Give the whole figure each class begins at: each holds as many bassins, and there are fewer where most are alike."""
     known = pd.Series(list(figures.values()), dtype="float64").dropna()
     if known.empty:
         return ()
-    return tuple(dict.fromkeys(float(known.quantile(place / CLASSES)) for place in range(CLASSES)))
+    return tuple(dict.fromkeys(float(round(known.quantile(place / CLASSES))) for place in range(CLASSES)))
 
 
 def _class(figure: float | None, begins: tuple[float, ...]) -> int:
@@ -66,7 +66,7 @@ def _class(figure: float | None, begins: tuple[float, ...]) -> int:
     >>> _class(4.0, (0.0, 3.0, 9.0)), _class(None, (0.0,))
     (2, 0)
     """
-    return 0 if figure is None or figure != figure else max(1, sum(figure >= begin for begin in begins))  # noqa: PLR0124
+    return 0 if figure is None or figure != figure else max(1, sum(figure >= begin for begin in begins))
 
 
 def _dots(rows: pd.DataFrame) -> str:
@@ -82,5 +82,5 @@ def _dots(rows: pd.DataFrame) -> str:
 
 def _middle(rows: pd.DataFrame) -> tuple[int, int]:
     """Find where most people live."""
-    largest = rows.loc[rows["population"].idxmax()]
-    return int(largest["x"]), int(largest["y"])
+    largest = rows.nlargest(1, "population")
+    return int(largest["x"].iloc[0]), int(largest["y"].iloc[0])

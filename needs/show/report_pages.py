@@ -1,7 +1,7 @@
 """What the page of a territory or a sector is made of: rows small enough to be carried by the report itself.
 
-Codes that come back (territories, sectors, words of reasons) are spelt once and numbered; everything else stands in columns, one
-per figure. The browser makes the pages from it (``report.js``); nothing is worked out there but the order of rows.
+Codes that come back (territories, sectors, words of reasons) are spelt once and numbered; everything else stands in columns,
+one per figure. The browser makes the pages from it (``report.js``); nothing is worked out there but the order of rows.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ class Numbered:
 
 
 def pages_of(tables: Tables, history: pd.DataFrame, months: Sequence[str], language: str) -> dict[str, object]:
-    """Give what the browser makes pages from. ``history`` as in :func:`needs.run.history.history_of`, ``months`` those served."""
+    """Give what the browser makes pages from, for the ``months`` served.
+
+    ``history`` is as :func:`needs.run.history.history_of` gives it.
+    """
     territories, sectors, words = Numbered(), Numbered(), Numbered()
     cells = cells_of(tables, language)
     ranks, lots = ranks_of(tables, language), lots_of(tables, language)
@@ -175,8 +178,8 @@ def _past(history: pd.DataFrame) -> list[str]:
 def ranks_of(tables: Tables, language: str) -> pd.DataFrame:
     """Set the rank of each option beside what is known of it. One row per territory, sector, type and level.
 
-    ``effect`` is what an entry adds, of the sector where it is told, else of the type; ``rate`` what becomes of trainees, of the
-    territory where they are enough, else of the Region (``of_region``).
+    ``effect`` is what an entry adds, of the sector where it is told, else of the type; ``rate`` what becomes of trainees, of
+    the territory where they are enough, else of the Region (``of_region``).
     """
     ranks = tables["rankings"]
     rows = titled(ranks, language).merge(_bought(tables), on=_OPTION, how="left", validate="one_to_one")
@@ -263,11 +266,15 @@ def _named(codes: Sequence[str], noun: str, tables: Tables, months: Sequence[str
         return [[code, str(titles.get(code, code))] for code in codes]
     totals = territory_needs(tables["forecasts"], months)
     houses = maison_of()
-    told_of = totals.reindex(codes)
+    told_of = {str(name): dict(zip(totals.index, _plain(totals[name]), strict=True)) for name in totals}
     return [
-        [code, str(titles.get(code, code)), str(titles.get(houses.get(code, ""), "")), *_plain(told_of.loc[code])]
+        [code, *(str(titles.get(one, other)) for one, other in ((code, code), (houses.get(code, ""), ""))), *_of(code, told_of)]
         for code in codes
     ]
+
+
+def _of(code: str, figures: Mapping[str, Mapping[str, object]]) -> Column:
+    return [of.get(code) for of in figures.values()]
 
 
 def maison_of() -> dict[str, str]:

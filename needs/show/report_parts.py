@@ -43,7 +43,7 @@ _ANSWERS: Mapping[str, tuple[str, ...]] = {
     "projections": ("sources_disagree",),
     "purchases": ("bidders_unlikely",),
 }
-"""Which doubts about a lot each file answers: longer or finer, it would put more of what was observed behind the same figure."""
+"""Which doubts about a lot each file answers: longer or finer, it would put more observations behind the same figure."""
 _ASKED = ("offers", "bmo", "catalogue", "jobseekers", "trainings", "employment", "purchases", "sessions")
 
 
