@@ -189,7 +189,9 @@ def test_a_missing_file_is_named_and_its_share_is_between_none_and_all(tables, l
 def test_more_doubts_never_lower_the_share_of_a_file(tables):
     shown = {name: conform(name, frame) for name, frame in tables.items()}
     before = {one.source: one.share for one in narrowing_of(shown)}
-    doubted = shown["rankings"].assign(caveats='[["few_observations", 1.0], ["borrowed_effect", 1.0], ["sources_disagree", 1.0]]')
+    doubted = shown["rankings"].assign(
+        caveats='[["few_observations", 1.0], ["borrowed_effect", 1.0], ["sources_disagree", 1.0]]'
+    )
     after = {one.source: one.share for one in narrowing_of({**shown, "rankings": doubted})}
     assert all(after[source] >= share for source, share in before.items())
 
@@ -265,8 +267,8 @@ def opened(path, script, where="", size="1200,900"):
 
 ANSWER = """const answer = (told) => { const left = document.createElement("pre"); left.id = "answer";
 left.textContent = JSON.stringify(told); document.body.append(left); };"""
-JUDGE = """addEventListener("load", () => setTimeout(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
-"best-practice"] }).then((told) => answer(told.violations.map((one) => [one.id, one.nodes.map((node) => node.html)]))), 100));"""
+JUDGE = """addEventListener("load", () => setTimeout(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa",
+"wcag22aa", "best-practice"] }).then((told) => answer(told.violations.map((one) => [one.id, one.nodes.map((node) => node.html)]))), 100));"""
 
 
 @needs_browser
@@ -315,7 +317,8 @@ def test_answers_come_back_as_signals(tables, tmp_path):
     HTMLAnchorElement.prototype.click = () => {};  // a browser without a screen would wait for the download
     const form = document.getElementById("answers"), rows = [...form.querySelectorAll("tbody tr")];
     document.getElementById("day").value = "2026-05-04";
-    const fill = (row, values) => Object.entries(values).forEach(([name, value]) => { row.querySelector('[data-field="' + name + '"]').value = value; });
+    const fill = (row, values) => Object.entries(values).forEach(([name, value]) => {
+      row.querySelector('[data-field="' + name + '"]').value = value; });
     fill(rows[0], { sens: "2", places: "12", comment: 'deux; "trois"' });
     fill(rows[rows.length - 1], { sens: "-1", code: "j1501" });
     form.requestSubmit();

@@ -57,10 +57,10 @@
     const count = node("span", { class: "quiet", role: "status" });
     const field = node("input", { type: "search", id: title + "-filter", autocomplete: "off" });
     const more = node("button", { type: "button", class: "more" }, say.show_all);
-    const body = node("tbody", {});
+    const body = node("tbody", { role: "rowgroup" });
     const heads = columns.map((column, place) => {
       const button = node("button", { type: "button" }, column.title);
-      const head = node("th", { scope: "col", class: column.number ? "number" : null }, column.order ? button : column.title);
+      const head = node("th", { scope: "col", role: "columnheader", class: column.number ? "number" : null }, column.order ? button : column.title);
       button.addEventListener("click", () => {
         settings.down = settings.order === place ? !settings.down : Boolean(column.number);
         settings.order = place;
@@ -86,8 +86,8 @@
     function show() {
       const kept = sorted(settings.text ? rows.filter((row) => plain(settings.text).split(/\s+/).every((word) => textOf(row).includes(word))) : rows);
       const shown = settings.all ? kept : kept.slice(0, SHOWN);
-      body.replaceChildren(...shown.map((row) => node("tr", {}, ...columns.map((column, place) =>
-        node(place ? "td" : "th", { scope: place ? null : "row", class: column.number ? "number" : null }, column.cell(row))))));
+      body.replaceChildren(...shown.map((row) => node("tr", { role: "row" }, ...columns.map((column, place) => node(place ? "td" : "th",
+        { scope: place ? null : "row", role: place ? "cell" : "rowheader", class: column.number ? "number" : null, "data-title": place ? column.title : null }, column.cell(row))))));
       heads.forEach((head, place) => {
         if (place === settings.order) head.setAttribute("aria-sort", settings.down ? "descending" : "ascending");
         else head.removeAttribute("aria-sort");
@@ -100,7 +100,7 @@
     show();
     const tools = node("p", { class: "tools" }, node("label", { for: title + "-filter" }, say.filter), " ", field, " ", count);
     const scroll = node("div", { class: "scroll", role: "group", tabindex: "0", "aria-labelledby": title });
-    scroll.append(node("table", { class: "sortable", "aria-labelledby": title }, node("thead", {}, node("tr", {}, ...heads)), body));
+    scroll.append(node("table", { class: "sortable cards", role: "table", "aria-labelledby": title }, node("thead", { role: "rowgroup" }, node("tr", { role: "row" }, ...heads)), body));
     return [tools, scroll, more];
   }
 
