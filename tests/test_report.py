@@ -268,7 +268,8 @@ def opened(path, script, where="", size="1200,900"):
 ANSWER = """const answer = (told) => { const left = document.createElement("pre"); left.id = "answer";
 left.textContent = JSON.stringify(told); document.body.append(left); };"""
 JUDGE = """addEventListener("load", () => setTimeout(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa",
-"wcag22aa", "best-practice"] }).then((told) => answer(told.violations.map((one) => [one.id, one.nodes.map((node) => node.html)]))), 100));"""
+"wcag22aa", "best-practice"] }).then((told) =>
+answer(told.violations.map((one) => [one.id, one.nodes.map((node) => node.html)]))), 100));"""
 
 
 @needs_browser

@@ -17,6 +17,7 @@ from needs.show.messages import say
 from needs.show.report import DAYS, page_environment, shown_tables
 from needs.show.report_pages import cells_of, maison_of
 from needs.show.report_parts import part_of
+from needs.show.sheet import graded
 from needs.show.titles import region_title, titled, titles_of
 from needs.store.publish import Run
 
@@ -47,7 +48,7 @@ _LOTS = (
     "jobs",
     "jobs_low",
     "jobs_high",
-    "grade",
+    "confidence",
 )
 
 
@@ -102,7 +103,7 @@ def _needs(tables: Mapping[str, pd.DataFrame], language: str) -> pd.DataFrame:
 def _lots(tables: Mapping[str, pd.DataFrame], language: str) -> pd.DataFrame:
     """Give the lots of the plan, the dearest first. One row per lot."""
     lots = titled(tables["lots"], language).rename(columns={"value": "jobs", "low": "jobs_low", "high": "jobs_high"})
-    lots = lots.assign(cost_eur=lots["cost_cents"].astype("float64") / 100)
+    lots = lots.assign(cost_eur=lots["cost_cents"].astype("float64") / 100, confidence=graded(lots["grade"], language))
     return lots.sort_values(["cost_cents", "lot_id"], ascending=[False, True], ignore_index=True)
 
 

@@ -174,7 +174,7 @@ def _tell_narrowing(found: Sequence[Narrowing], language: str) -> str:
     """Say which missing file would narrow the plan most; where none is missing, of which one more would."""
     absent = [one for one in found if not one.there]
     first = (absent or list(found))[:1]
-    code = "narrowing_missing" if absent else "narrowing_more"
+    code = ("narrowing_missing" if first[0].share else "narrowing_unseen") if absent else "narrowing_more"
     return "".join(say(code, language, source=one.source, share=one.share) for one in first)
 
 
