@@ -33,9 +33,11 @@ def ask(sql: str, tables: Mapping[str, Source], **values: object) -> pd.DataFram
 def ask_arrow(sql: str, tables: Mapping[str, Source], **values: object) -> pa.Table:
     """Answer a question as :func:`ask` does, in an Arrow table."""
     with TemporaryDirectory(prefix="needs-") as spill, duckdb.connect() as connection:
-        connection.execute(
-            "SET autoinstall_known_extensions = false; SET enable_progress_bar = false; SET preserve_insertion_order = false"
-        )
+        connection.execute("SET autoinstall_known_extensions = false; SET preserve_insertion_order = false")
+        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
+            connection.execute(
+                "SET enable_progress_bar = false"
+            )  # Jupyter has it off without ipywidgets, and refuses to set it
         connection.execute(f"SET temp_directory = '{spill}'")
         try:
             for name, table in tables.items():

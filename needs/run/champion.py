@@ -84,12 +84,38 @@ def choose_models(
 
 def foresee_models(home: Home, inputs: Inputs) -> tuple[str, str]:
     """Say why models would be trained for a run ("" where not), and the name of the champion. Nothing is written."""
-    tracking, wanted = inputs.params.execution.tracking, About.of(inputs)
-    if not tracking and not (home.var / "mlflow.db").exists():
-        return FIRST, ""
-    known = read_registry(Store.of(home.var, tracking))
+    why, champion = _due(registered(Store.of(home.var, inputs.params.execution.tracking)), inputs)
+    return why, champion.name if champion else ""
+
+
+def models_at_hand(home: Home, features: Callable[[], Features], inputs: Inputs) -> InForce:
+    """Give the models of a run, and write nothing: the champion where it may serve and lies here, else some trained now."""
+    night = _Night(home, features, inputs, lambda: datetime.now(UTC))
+    try:
+        known = registered(night.store)
+    except RegistryError as error:
+        log.warning("%s", error)
+        return _without_registry(night)
+    why, about = _due(known, inputs)
+    if known.champion and about and not why:
+        try:
+            held = read_bundle(night.folder(about), Models, known.champion.sha256)
+            return _in_force(night, held, _alike(known, night.wanted))
+        except BundleError as error:
+            log.warning("%s", error)
+    return _in_force(night, night.trained, None)
+
+
+def registered(store: Store) -> Registered:
+    """Read the registry; where nothing was laid yet, nothing is."""
+    return read_registry(store) if store.is_laid else Registered()
+
+
+def _due(known: Registered, inputs: Inputs) -> tuple[str, About | None]:
+    """Say why models would be trained for a run, and what the champion was made of."""
+    wanted = About.of(inputs)
     champion = About.read(known.champion.about) if known.champion else None
-    return is_due(champion, _tried(known, wanted), wanted, inputs.params.training), champion.name if champion else ""
+    return is_due(champion, _tried(known, wanted), wanted, inputs.params.training), champion
 
 
 class _Night:

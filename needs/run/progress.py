@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import resource
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TypeVar
 
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
+
+with warnings.catch_warnings():  # in a notebook it asks for widgets, which nothing here draws
+    warnings.simplefilter("ignore")
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
 BAR_AFTER_SECONDS = 2
 _TICK_SECONDS = 0.5

@@ -98,6 +98,17 @@ class Shelf:
         return sorted(self.root.glob(f"{stage}/*/"))
 
 
+@dataclass(frozen=True)
+class ReadOnlyShelf(Shelf):
+    """A shelf that is looked at and left as it is."""
+
+    def put(self, stage: str, key: str, thing: object, about: Mapping[str, str]) -> None:
+        """Lay nothing down."""
+
+    def keep(self, keys: Mapping[str, str]) -> None:
+        """Remove nothing."""
+
+
 @dataclass
 class Line:
     """What a run has made so far, and how to make the rest: ``line["plan"]`` makes what it takes to have a plan.

@@ -64,11 +64,12 @@ class Question(NamedTuple):
 
 
 class Area(NamedTuple):
-    """Whom a dossier is for: its name, and the bassins it speaks of."""
+    """Whom a dossier is for: its name, the bassins it speaks of, and the name of their Region."""
 
     code: str
     title: str
     bassins: tuple[str, ...]
+    region: str
 
 
 def write_dossiers(folder: Path, run: Run, tables: Mapping[str, pd.DataFrame], language: str) -> list[Path]:
@@ -78,20 +79,20 @@ def write_dossiers(folder: Path, run: Run, tables: Mapping[str, pd.DataFrame], l
     template = page_environment(language).get_template("dossier.html.j2")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for area in _areas(language):
+    for area in _areas(region_title(shown["forecasts"]["territory"]), language):
         path = folder / f"{area.code}.html"
         path.write_text(template.render(_told(area, cells, lots, run, language)), encoding="utf-8")
         written.append(path)
     return written
 
 
-def _areas(language: str) -> Iterator[Area]:
+def _areas(region: str, language: str) -> Iterator[Area]:
     """List whom dossiers are for."""
     houses = pd.Series(maison_of())
     titles = titles_of("territory")
     for code, own in houses.groupby(houses):
-        yield Area(str(code), f"Maison de la Région {titles[str(code)]}", tuple(sorted(map(str, own.index))))
-    yield Area(_COMMITTEE, say("dossier_committee", language), tuple(sorted(map(str, houses.index))))
+        yield Area(str(code), f"Maison de la Région {titles[str(code)]}", tuple(sorted(map(str, own.index))), region)
+    yield Area(_COMMITTEE, say("dossier_committee", language), tuple(sorted(map(str, houses.index))), region)
 
 
 def _needs(tables: Mapping[str, pd.DataFrame], language: str) -> pd.DataFrame:
@@ -114,7 +115,7 @@ def _told(area: Area, cells: pd.DataFrame, lots: pd.DataFrame, run: Run, languag
     day = run.as_of.strftime(DAYS[language])
     return {
         "title": say("dossier_title", language, name=area.title),
-        "lede": say("dossier_lede", language, region=region_title(), as_of=day),
+        "lede": say("dossier_lede", language, region=area.region, as_of=day),
         "needs": part_of("needs", needs, _NEEDS, language),
         "lots": part_of("lots", own.head(_LOTS_SHOWN), _LOTS, language),
         "uncertain": say("dossier_uncertain", language, weak=int((own["grade"] == _WEAKEST).sum()), lots=len(own)),
@@ -134,7 +135,7 @@ def _told(area: Area, cells: pd.DataFrame, lots: pd.DataFrame, run: Run, languag
 def _places(area: Area) -> list[tuple[str, str, str]]:
     """List where another need may be told of: kind, code, title."""
     titles = titles_of("territory")
-    region = [("R", REGION[1:], region_title())] if area.code == _COMMITTEE else []
+    region = [("R", REGION[1:], area.region)] if area.code == _COMMITTEE else []
     return [*region, *(("BE", code[2:], str(titles.get(code, code))) for code in area.bassins)]
 
 

@@ -8,20 +8,26 @@ from needs.home import Home
 from needs.params import Params
 from needs.run.foresee import foresee
 from needs.run.logs import recording
-from needs.run.nightly import Asked, run_nightly
+from needs.run.nightly import Asked, Published, run_nightly
 from needs.run.shown import Shown
 
 
 def tell_nightly(home: Home, params: Params, asked: Asked) -> tuple[str, int]:
     """Run the night; say what it came to and where the results lie, and with which code to exit."""
-    options = {"as_of": asked.as_of, "only": asked.only, "from": asked.since, "force": asked.force or None}
-    with recording(home, params.execution.keep_logs, options=options) as journal:
-        published = run_nightly(home, params, asked=asked)
-        journal.exit_code = published.exit_code
+    published = carry_out(home, params, asked)
     state = "published" if published.new else "already published: nothing changed"
     where = tell_where(published.shown) if published.shown else []
     lines = [f"run {published.run_id} {state}", f"database  {published.database}", *where]
     return "\n".join([*lines, *(["", published.message.rstrip()] if published.message else [])]), published.exit_code
+
+
+def carry_out(home: Home, params: Params, asked: Asked) -> Published:
+    """Run the night, with its journal under ``var/log``."""
+    options = {"as_of": asked.as_of, "only": asked.only, "from": asked.since, "force": asked.force or None}
+    with recording(home, params.execution.keep_logs, options=options) as journal:
+        published = run_nightly(home, params, asked=asked)
+        journal.exit_code = published.exit_code
+    return published
 
 
 def tell_dry_run(home: Home, params: Params, asked: Asked) -> str:

@@ -23,7 +23,7 @@ from needs.show.whatif import tell_what_if as tell_what_if
 from needs.store.publish import NOTHING, list_runs, open_database, rollback
 from needs.store.roles import grant_script
 from needs.twin import draw
-from needs.twin.worlds import load_world
+from needs.twin.worlds import WorldParams, load_world
 
 _NEEDED = "offers"  # no forecast without them, and no run without a forecast
 _YEARS = range(2010, 2091)  # a drawing tells of the years around its day, and files speak of 2000 to 2100
@@ -31,15 +31,21 @@ _YEARS = range(2010, 2091)  # a drawing tells of the years around its day, and f
 
 def tell_demo(home: Home, *, world: str, scale: str, seed: int, as_of: str, workers: int) -> str:
     """Draw a simulated region, say what it is and where it lies, and what to do next."""
-    loaded, day = load_world(world), _day(as_of)
-    home.prepare()
-    with ticking("drawing"):
-        draw(home, world=world, scale=scale, seed=seed, as_of=day, workers=workers)
+    loaded = draw_demo(home, world=world, scale=scale, seed=seed, as_of=as_of, workers=workers)
     title = loaded.title[:1].upper() + loaded.title[1:]
     drawn = f"{title} (world {world}, scale {scale}, seed {seed}, known up to {as_of}) lies in {home.raw}."
     if loaded.files.sources and _NEEDED not in loaded.files.sources:
         return f"{drawn} It has no {_NEEDED}, so 'needs nightly' refuses it. Next: needs --home {home.root} ingest"
     return f"{drawn} Next: needs --home {home.root} nightly"
+
+
+def draw_demo(home: Home, *, world: str, scale: str, seed: int, as_of: str, workers: int) -> WorldParams:
+    """Draw a simulated region into a home, and give the world it is drawn of."""
+    loaded, day = load_world(world), _day(as_of)
+    home.prepare()
+    with ticking("drawing"):
+        draw(home, world=world, scale=scale, seed=seed, as_of=day, workers=workers)
+    return loaded
 
 
 def _day(text: str) -> pd.Timestamp:

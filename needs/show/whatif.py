@@ -48,7 +48,7 @@ _WRITTEN = (
 
 
 @dataclass(frozen=True)
-class _Tried:
+class Tried:
     """What a scenario came to: the run it is set against, the steps from there, and the last plan."""
 
     run_id: str
@@ -56,13 +56,17 @@ class _Tried:
     steps: list[Step]
     plan: Plan
 
+    @property
+    def changes(self) -> pd.DataFrame:
+        """Say what changes, and why. One row per lot that differs: sessions, places, cost_cents, jobs (from, to), because."""
+        return compare_plans(self.steps)
+
 
 def tell_what_if(home: Home, params: Params, scenario: Scenario, territory: str | None) -> str:
     """Buy again as a scenario asks, and say what changes; all lots that do are written to ``exports``."""
     language = params.show.language
-    changed = changed_params(params, scenario)
-    tried = _try_out(home, open_current(database_url(home, params)), changed, scenario)
-    rows = compare_plans(tried.steps)
+    tried = try_out(home, params, scenario)
+    rows = tried.changes
     home.exports.mkdir(parents=True, exist_ok=True)
     path = write_csv(home.exports / f"whatif_{tried.exercise}.csv", _worded(rows, language), language)
     code = None if territory is None else read_bassin(territory, rows["territory"], params)
@@ -70,8 +74,9 @@ def tell_what_if(home: Home, params: Params, scenario: Scenario, territory: str 
     return "\n".join([*_sums(tried, rows, language), *_rules(tried.plan, language), *_lots(shown, path, language, code)])
 
 
-def _try_out(home: Home, current: Current, params: Params, scenario: Scenario) -> _Tried:
-    """Read what was published and what is known since, and buy again."""
+def try_out(home: Home, params: Params, scenario: Scenario) -> Tried:
+    """Read what was published and what is known since, and buy again as a scenario asks. Nothing is written."""
+    params, current = changed_params(params, scenario), open_current(database_url(home, params))
     run_id = scenario.against or current.run_id
     before_lots = read_run(current.engine, "lots", run_id)
     exercise = _exercise(current, current.run_id, params)
@@ -89,7 +94,7 @@ def _try_out(home: Home, current: Current, params: Params, scenario: Scenario) -
         raise InputError(
             *(f"--decide {lot}: no lot that can be bought has this name; the workbook lists them." for lot in strange)
         )
-    return _Tried(run_id, exercise, steps, plan)
+    return Tried(run_id, exercise, steps, plan)
 
 
 def _exercise(current: Current, run_id: str, params: Params) -> int:
@@ -101,7 +106,7 @@ def _exercise(current: Current, run_id: str, params: Params) -> int:
 # In words ---------------------------------------------------------------------------------------------------------------
 
 
-def _sums(tried: _Tried, rows: pd.DataFrame, language: str) -> Iterator[str]:
+def _sums(tried: Tried, rows: pd.DataFrame, language: str) -> Iterator[str]:
     """Say what both plans come to."""
     sums = [sum_up(step.lots).iloc[0] for step in (tried.steps[0], tried.steps[-1])]
     yield say("whatif.head", language)

@@ -36,6 +36,7 @@ BACKTEST, TRAINING = "backtest", "training"
 MODEL, CHAMPION, CHALLENGER = "skills-needs", "champion", "challenger"
 SHA256, DECISION = "sha256", "decision"
 _BUNDLE = "bundle"
+_SQLITE = "sqlite:///"
 _BATCH, _PARAMS = 1000, 100  # values and parameters that MLflow takes in one call
 _LONGEST = 500  # letters of a parameter, or of a fault, that are told
 _CHATTY = ("alembic", "mlflow")
@@ -65,7 +66,12 @@ class Store:
     @classmethod
     def of(cls, folder: Path, uri: str = "") -> Store:
         """Give the store of a folder, or the one at a URI."""
-        return cls(uri, "") if uri else cls(f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlruns").as_uri())
+        return cls(uri, "") if uri else cls(f"{_SQLITE}{folder / 'mlflow.db'}", (folder / "mlruns").as_uri())
+
+    @property
+    def is_laid(self) -> bool:
+        """Whether there may be something to read: no run has laid a database whose file is not there."""
+        return not self.uri.startswith(_SQLITE) or Path(self.uri.removeprefix(_SQLITE)).exists()
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,20 @@ def record_backtest(store: Store, made: Made, scores: pd.DataFrame, files: Seque
         run, at = _begin(client, store, BACKTEST, made), _milliseconds(finished)
         _finish(client, run, at, list(_metrics(scores, at)), files)
     return run
+
+
+def read_scores(store: Store, experiment: str) -> pd.DataFrame:
+    """Read the metrics of every run of an experiment. One row per run, metric, step, the newest run first."""
+    rows: list[tuple[str, pd.Timestamp, str, int, float]] = []
+    if store.is_laid:
+        with _reached(store) as client:
+            known = client.get_experiment_by_name(experiment)
+            for run in client.search_runs([known.experiment_id]) if known else ():
+                started = pd.Timestamp(run.info.start_time, unit="ms")
+                for name in sorted(run.data.metrics):
+                    for told in client.get_metric_history(run.info.run_id, name):
+                        rows.append((run.info.run_name, started, name, told.step, told.value))
+    return pd.DataFrame(rows, columns=["run", "started", "metric", "step", "value"])
 
 
 def _begin(client: MlflowClient, store: Store, experiment: str, made: Made) -> str:
