@@ -29,6 +29,7 @@ from nights import (
     At,
     Seen,
     ask_too_much,
+    at_once,
     completes,
     fail_in,
     new_decision,
@@ -53,11 +54,6 @@ from needs.store.publish import COMPLETE, PARTIAL, list_runs, open_database, rea
 
 Undisturbed = Callable[..., Seen]
 NOBODY_THERE = "execution.tracking=http://127.0.0.1:9"
-
-
-def at_once() -> None:
-    """Do not try again where nobody answers."""
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 
 
 def runs_of(home: Home) -> list[str]:
