@@ -274,6 +274,11 @@ def ask_too_much(left: list[None]) -> None:
         bytearray(2**62)
 
 
+def at_once() -> None:
+    """Do not try again where nobody answers."""
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+
+
 # Homes ------------------------------------------------------------------------------------------------------------------
 
 

@@ -91,7 +91,6 @@ def _arrive(
         drop_table(home.lake, source.contract)
     elif told and told["made_of"] == made_of and not again:
         return Arrival(**{**told["arrival"], "new": False})
-    mark.unlink(missing_ok=True)
     arrival = _load(home, source, files, communes, params)
     if _made_of(home, files, communes, params) != made_of:
         raise InputError(
