@@ -65,4 +65,5 @@ def _rates(past: Past, exercise: pd.Series[int], as_of: pd.Timestamp, params: Ou
     for outcome, (name, months) in RATES.items():
         asked = followed[(followed["outcome"] == outcome) & (followed["horizon_months"] == months)]
         sums = asked.dropna(subset=LOT).groupby(LOT, as_index=False)[["hits", "weight"]].sum()
-        yield sums.assign(**{name: sums["hits"] / sums["weight"]}).rename(columns={"weight": f"{name}_n"}).drop(columns="hits")
+        told = sums.assign(**{name: sums["hits"] / sums["weight"]}).rename(columns={"weight": f"{name}_n"})
+        yield told.drop(columns="hits").astype({"lot": "str", "exercise": "Int64"})  # as lots say them, also of nobody

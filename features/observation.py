@@ -7,7 +7,7 @@ leaves its columns empty, the interval wider and the grade lower; it never leave
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ from features.tension import TensionParams, explain_tension, training_solvable
 
 YEARLY = ["vacancies", "positions", "seasonal", "short", "beginners", "experienced", "level_told", "level_below_4"]
 _DESCRIBED = [*YEARLY, "wage_told", "wage_cents", "days_on_line"]
+OFFERED = ("vacancies", "signals")  # sources that count vacancies
 _NEAR = ["positions", "projects", "supply"]
 _UPPER = float(norm.ppf(0.9))  # the interval is one of 80 %
 
@@ -210,7 +211,7 @@ def describe_cells(
         seen.signals[[*CELL, "direction", "places_asked", "voices"]],
         seen.hires[[*CELL, "value"]].rename(columns={"value": "hires"}),
         supply.assign(supply=supply["supply"] * 12),
-        _agree(seen, params),
+        agree(seen, params),
     ]
     cells = pd.concat([part.set_index(CELL) for part in parts], axis="columns").sort_index().reset_index()
     cells = cells.merge(coverage[["territory", "coverage"]], on="territory", how="left", validate="many_to_one")
@@ -271,7 +272,14 @@ def _share(part: pd.Series[float], whole: pd.Series[float]) -> pd.Series[float]:
     return part / whole.where(whole > 0)
 
 
-def _agree(seen: Observation, params: ObservationParams) -> pd.DataFrame:
+def leave_out_offers(seen: Observation, params: ObservationParams) -> Observation:
+    """Let the sources agree without the vacancies, and without what is told against them. Everything else as it was."""
+    rows = seen.compared[~seen.compared["source"].isin(OFFERED)]
+    compared = compare_sources(rows[[*CELL, "source", "value", "n", "age_years"]], params.disagreement)
+    return replace(seen, compared=compared, agreed=disagree(compared))
+
+
+def agree(seen: Observation, params: ObservationParams) -> pd.DataFrame:
     """Give what the sources of each cell agree on. One row per territory, department, occupation.
 
     The spread of the logarithm of the consensus is √(variance of their mean × max(1, Q ÷ (sources − 1))): sources that

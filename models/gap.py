@@ -61,12 +61,13 @@ def _estimate_gap(frame: pd.DataFrame, limits: GradeLimits) -> pd.DataFrame:
 def yearly_gap(needs: pd.DataFrame) -> pd.DataFrame:
     """Add up the months served. One row per territory, sector, level: gap, gap_low, gap_high, need, and ``TOLD`` as it was.
 
-    Half-widths of months add in quadrature, as independent errors do.
+    Half-widths of months add in quadrature, as independent errors do; ``need_n`` is what the need of a month rests on.
     """
     cells = ["territory", "sector", "level"]
     widths = needs.assign(below=(needs["value"] - needs["low"]) ** 2, above=(needs["high"] - needs["value"]) ** 2)
     sums = widths.groupby(cells, as_index=False)[["value", "need", "below", "above"]].sum().rename(columns={"value": "gap"})
     bounds = {"gap_low": sums["gap"] - np.sqrt(sums["below"]), "gap_high": sums["gap"] + np.sqrt(sums["above"])}
     told = needs.groupby(cells, as_index=False)[list(TOLD)].first()
+    bounds |= {"need_n": needs.groupby(cells)["n"].max().to_numpy()}
     yearly = sums.assign(**bounds).drop(columns=["below", "above"])
     return yearly.merge(told, on=cells, how="left", validate="one_to_one")

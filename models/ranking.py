@@ -46,6 +46,12 @@ class RankingParams(Section):
         ge=0.01,
         le=1,
     )
+    assumed_effect: float = param(
+        0.05, "durable work that an entry is assumed to add where nothing at all was measured", unit="share", ge=0.001, le=0.5
+    )
+    assumed_most: float = param(
+        0.12, "durable work that an entry is assumed to add at most; at least, it is nothing", unit="share", ge=0.001, le=1
+    )
     caveats: CaveatParams = CaveatParams()
 
 
@@ -80,8 +86,7 @@ def rank_options(gaps: pd.DataFrame, known: Known, params: RankingParams, limits
     """
     aimed = _with_aims(_beside_signs(_open_shares(gaps, known), known))
     effects = _effects_on_aims(known.effects, params)
-    told = (effects["outcome"] == "durable").any()
-    rows = _with_next_step(_with_effects(aimed, effects) if told else _with_rates(aimed, known.outcomes, params))
+    rows = _with_next_step(_with_success(aimed, effects, known.outcomes, params))
     estimates = write_estimate(
         rows,
         value=rows["success"] * rows["open"],
@@ -112,7 +117,9 @@ def _open_shares(gaps: pd.DataFrame, known: Known) -> pd.DataFrame:
     territories = pd.DataFrame({"territory": sorted(set(gaps["territory"]) | set(known.eligible["territory"]))}, dtype="str")
     rows = territories.merge(known.options, how="cross")
     rows = rows.merge(gaps_of_sectors(gaps), on=["territory", "sector"], how="left", validate="many_to_one")
-    rows = rows.merge(gaps.drop(columns=list(_GAPS)), on=["territory", "sector", "level"], how="left", validate="many_to_one")
+    rows = rows.merge(
+        gaps.drop(columns=[*_GAPS, "need_n"]), on=["territory", "sector", "level"], how="left", validate="many_to_one"
+    )
     rows = rows.merge(known.eligible, on="territory", how="left", validate="many_to_one")
     general = rows["action_type"].isin(GENERAL)
     people = rows["people"].fillna(0).astype("float64")
@@ -138,12 +145,12 @@ def gaps_of_sectors(gaps: pd.DataFrame) -> pd.DataFrame:
     half = {end: (gaps[f"gap_{end}"] - gaps["gap"]) ** 2 for end in ("low", "high")}
     sums = (
         gaps.assign(**half, solvable=solvable)
-        .groupby(["territory", "sector"], as_index=False)[["need", "gap", "low", "high", "solvable"]]
+        .groupby(["territory", "sector"], as_index=False)[["need", "gap", "low", "high", "solvable", "need_n"]]
         .sum(min_count=1)
     )
     low, high = sums["gap"] - np.sqrt(sums["low"]), sums["gap"] + np.sqrt(sums["high"])
     solvable = (sums["solvable"] / sums["need"].where(sums["need"] > 0)).fillna(1.0)
-    return sums[["territory", "sector", "need", "gap"]].assign(gap_low=low, gap_high=high, solvable=solvable)
+    return sums[["territory", "sector", "need", "gap", "need_n"]].assign(gap_low=low, gap_high=high, solvable=solvable)
 
 
 def _rooms(gaps: pd.DataFrame, solvable: pd.Series[float]) -> pd.DataFrame:
@@ -179,6 +186,21 @@ def _effects_on_aims(effects: pd.DataFrame, params: RankingParams) -> pd.DataFra
     return effects[
         (effects["group"] == "all") & (effects["horizon_months"] == params.horizon_months) & effects["value"].notna()
     ]
+
+
+def _with_success(aimed: pd.DataFrame, effects: pd.DataFrame, outcomes: pd.DataFrame, params: RankingParams) -> pd.DataFrame:
+    """Give each option what an entry adds: the effects; without any the rates after exit; without these what is assumed.
+
+    Same rows. What is assumed is the same for all options, so that they differ by what is needed and by what they cost; it
+    rests on the observations of the need alone.
+    """
+    if (effects["outcome"] == "durable").any():
+        return _with_effects(aimed, effects).assign(assumed=False)
+    rated = _with_rates(aimed, outcomes, params)
+    if (rated["rate"].notna() & (rated["outcome"] == "durable")).any():
+        return rated.assign(assumed=False)
+    assumed = {"rate": params.assumed_effect, "rate_low": 0.0, "rate_high": max(params.assumed_most, params.assumed_effect)}
+    return aimed.assign(**assumed, n=aimed["need_n"].fillna(0.0), borrowed=1.0, doubts="C", assumed=True)
 
 
 def _with_effects(aimed: pd.DataFrame, effects: pd.DataFrame) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def tell_caveats(ranked: pd.DataFrame, params: CaveatParams) -> pd.Series[str]:
     """Say why a rank may be wrong: every reason beyond its threshold, the heaviest first.
 
     A weight is the share that a threshold is about; of few observations it is 1 − n ÷ ``fewest``. An effect that was refused,
-    so that its type's stands for it, or that has grade D, weighs 1.
+    so that its type's stands for it, that has grade D, or that is assumed, none being measured, weighs 1.
     """
     shares = {
         "cross_border_work": (ranked["border_share"], params.border_share),
@@ -73,6 +73,7 @@ def tell_caveats(ranked: pd.DataFrame, params: CaveatParams) -> pd.Series[str]:
         "borrowed_effect": (ranked["borrowed"], params.borrowed),
         "few_observations": (1.0 - ranked["n"] / params.fewest, 0.0),
         "effect_refused": (ranked["refused"].astype("float64"), 1.0),
+        "effect_assumed": (ranked["assumed"].astype("float64"), 1.0),
         "effect_doubtful": ((ranked["doubts"] == "D").astype("float64"), 1.0),
     }
     return _write(

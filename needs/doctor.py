@@ -6,13 +6,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import NamedTuple
 
 from features.errors import InputError
 from needs.home import Home
 
-# Without one of these a run says little or nothing; without the others its grades are lower.
-ESSENTIAL = ("offers", "purchases")
+# Without purchases nothing can be bought; without offers and the survey nothing is known to be needed. Others lower grades.
+ESSENTIAL = ("purchases",)
+NEEDS = ("offers", "bmo")  # one of them at least
 PARTS = (
     *("pandas", "numpy", "scipy", "scikit-learn", "pyarrow", "sqlalchemy", "lxml", "pydantic", "pyyaml", "jinja2"),
     *("xlsxwriter", "python-calamine", "joblib", "msgspec", "isal", "tqdm", "typer"),
@@ -33,16 +35,16 @@ def examine(home: Home, settings: Sequence[str]) -> tuple[str, bool]:
     if installed:
         findings += [*_home(home, settings), *_files(home)]
     told = [f"{state:<8} {text}" for state, text in findings]
-    if installed and _is_bare(home):
+    if installed and not holds_files(home.raw):
         told.append(f"Nothing lies in {home.raw}: drop files there, or draw a simulated region with 'needs demo'.")
     return "\n".join(told), healthy(findings)
 
 
-def _is_bare(home: Home) -> bool:
-    """Say whether nothing but leaflets lies in the folders of sources."""
+def holds_files(folder: Path) -> bool:
+    """Say whether anything but leaflets lies in a folder."""
     from features.sources import LEAFLET
 
-    return not any(path.is_file() and path.name != LEAFLET for path in home.raw.rglob("*"))
+    return any(path.is_file() and path.name != LEAFLET for path in folder.rglob("*"))
 
 
 def healthy(findings: Sequence[Finding]) -> bool:
@@ -107,6 +109,7 @@ def _files(home: Home) -> Iterator[Finding]:
     from needs.show.figures import many
 
     advised: set[str] = set()
+    essential = ESSENTIAL if any(holds_files(home.raw / SOURCES[name].folder) for name in NEEDS) else (*ESSENTIAL, *NEEDS)
     for name, source in SOURCES.items():
         folder = home.raw / source.folder
         try:
@@ -117,7 +120,7 @@ def _files(home: Home) -> Iterator[Finding]:
         if count:
             yield Finding("ok", f"{name}: {many(count, 'file')} in {folder}")
         else:
-            state = "missing" if name in ESSENTIAL else "absent"
+            state = "missing" if name in essential else "absent"
             advice = "" if source.folder in advised else _advice(source.folder)
             advised.add(source.folder)
             yield Finding(state, f"{name}: no file in {folder} ({source.contract.row}){advice}")

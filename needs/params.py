@@ -41,6 +41,9 @@ class ForecastParams(Section):
     months: int = param(
         24, "months forecast at least; always to the last month the exercise serves", unit="months", ge=12, le=60
     )
+    fewest_months: int = param(
+        6, "months with an offer below which other sources say what is needed", unit="months", ge=1, le=24
+    )
     backtest_origins: int = param(2, "past years each forecast is judged over", unit="years", ge=0, le=5)
     backtest: BacktestParams = BacktestParams()
     reconcile: ReconcileParams = ReconcileParams()

@@ -289,7 +289,7 @@ def test_rules_are_told_by_nothing_that_scores_may_not_see():
 
 def ranked(effects: pd.DataFrame, durable: float = 0.5) -> pd.DataFrame:
     gaps = pd.DataFrame({"territory": "BE4441", "sector": ["230", "312"], "level": "4", "gap": 50.0, "need": 100.0})
-    gaps = gaps.assign(gap_low=40.0, gap_high=60.0, **dict.fromkeys(TOLD, np.nan))
+    gaps = gaps.assign(gap_low=40.0, gap_high=60.0, need_n=100.0, **dict.fromkeys(TOLD, np.nan))
     bought = pd.DataFrame(
         {"sector": ["230", "312"], "action_type": "certification", "level": "4", "place_eur": 3000.0, "busiest": 5.0}
     ).assign(risk=0.0)

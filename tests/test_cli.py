@@ -171,9 +171,19 @@ def test_params_that_are_not_yaml_are_refused_where_they_are(tmp_path: Path) -> 
 def test_doctor_says_what_is_missing_and_how_to_get_it(home: Path, tmp_path: Path) -> None:
     told = run(tmp_path, "doctor", code=2)
     assert told.count("needs demo") == 1
-    assert "missing  offers" in told
+    for source in ("offers", "bmo", "purchases"):
+        assert f"missing  {source}" in told
     assert "absent   outcomes" in told
     assert "missing" not in run(home, "doctor")
+
+
+def test_doctor_lets_a_survey_stand_for_offers(tmp_path: Path) -> None:
+    for source in ("bmo", "purchases"):
+        (tmp_path / "data" / "raw" / source).mkdir(parents=True)
+        (tmp_path / "data" / "raw" / source / f"{source}.csv").touch()
+    told = run(tmp_path, "doctor")
+    assert "absent   offers" in told
+    assert "missing" not in told
 
 
 def test_doctor_finds_a_package_that_is_not_installed() -> None:

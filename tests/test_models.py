@@ -165,7 +165,9 @@ def _options(count: int = 3, busiest: float = 1000.0) -> pd.DataFrame:
 @cache
 def _ranked(gap: tuple[float, ...] = (60.0, 40.0, 30.0), busiest: float = 1000.0) -> pd.DataFrame:
     gaps = pd.DataFrame({"territory": "BE4441", "sector": ["230", "312", "344"], "level": "3", "gap": list(gap)})
-    gaps = gaps.assign(gap_low=gaps["gap"] - 10, gap_high=gaps["gap"] + 10, need=100.0, **dict.fromkeys(TOLD, np.nan))
+    gaps = gaps.assign(
+        gap_low=gaps["gap"] - 10, gap_high=gaps["gap"] + 10, need=100.0, need_n=100.0, **dict.fromkeys(TOLD, np.nan)
+    )
     rates = pd.DataFrame(
         {
             "territory": "BE4441", "sector": ["230", "312", "344"], "action_type": "certification", "level": "3",

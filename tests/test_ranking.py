@@ -45,7 +45,7 @@ def world(seed: int = 0) -> tuple[pd.DataFrame, Known]:
     share, need = np.sort(rng.uniform(0.05, 0.95, (len(cells), 3))), rng.uniform(20, 100, len(cells))
     gap = need * rng.uniform(-0.2, 1.2, len(cells))
     gaps = cells.assign(
-        need=need, gap=gap, gap_low=gap - 5, gap_high=gap + 5, training_solvable_low=share[:, 0],
+        need=need, gap=gap, gap_low=gap - 5, gap_high=gap + 5, need_n=need, training_solvable_low=share[:, 0],
         training_solvable=share[:, 1], training_solvable_high=share[:, 2], disagreement=rng.uniform(0, 1, len(cells)),
     )  # fmt: skip
     names = no_effects().columns

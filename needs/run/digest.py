@@ -15,7 +15,7 @@ from models.purchase import Plan
 from needs.params import Params
 from needs.run.digest_plan import CODES_TOLD, Line, tell_plan
 from needs.run.door import Door
-from needs.run.forecasts import DIGESTED
+from needs.run.forecasts import DIGESTED, is_silent
 from needs.run.skills import MASS, mass_of_bassins
 from needs.show.messages import say
 
@@ -53,7 +53,7 @@ def write_digest(digested: Digested, params: Params) -> pd.DataFrame:
         *_sources(digested),
         *_people(digested, params),
         *digested.models_told,
-        *_forecasts(digested),
+        *_forecasts(digested, params),
         *_skills(digested),
         *_effects(digested, params),
         *tell_plan(digested.plan, digested.needs_months, params.purchase),
@@ -118,13 +118,16 @@ def _people(digested: Digested, params: Params) -> Iterator[Line]:
     yield "info", "people.hidden_cells", {"count": hidden, "smallest": smallest}, hidden
 
 
-def _forecasts(digested: Digested) -> Iterator[Line]:
+def _forecasts(digested: Digested, params: Params) -> Iterator[Line]:
     """Say how the forecast fared over past years, wins and losses alike."""
     for grain, rows in digested.judged.groupby("grain"):
         means = rows.groupby("model")[["wape", "pit_coverage"]].mean()
         ours, naive = (float(means["wape"][name]) for name in DIGESTED)
         values = {"ours": ours, "naive": naive, "coverage": float(means["pit_coverage"][DIGESTED[0]])}
         yield ("info" if ours <= naive else "warning"), f"forecasts.backtest_{grain}", values, ours
+    if is_silent(digested.features, params.forecast):
+        survey = digested.features.seen.survey.occupations["year"].max()
+        yield "warning", "forecasts.unadvertised", {"year": str(survey), "fewest": params.forecast.fewest_months}, 0.0
     if blind := int((digested.features.coverage["projects"] == 0).sum()):
         yield "warning", "forecasts.no_survey", {"count": blind}, blind
 
@@ -147,7 +150,7 @@ def _effects(digested: Digested, params: Params) -> Iterator[Line]:
     told = table[(table["group"] == "all") & (table["outcome"] == "durable") & (table["horizon_months"] == months)]
     types = told[(told["sector"] == "") & told["value"].notna()]
     if types.empty or types["n"].sum() <= 0:
-        yield "warning", "silence.effects", {}, 0.0
+        yield from _no_effects(digested, params)
         return
     means = {name: float((types[name] * types["n"]).sum() / types["n"].sum()) for name in ("value", "low", "high", "raw_rate")}
     values = {"effect": means["value"], "low": means["low"], "high": means["high"], "rate": means["raw_rate"], "months": months}
@@ -170,6 +173,15 @@ def _effects(digested: Digested, params: Params) -> Iterator[Line]:
     if len(digested.audited):
         moved = float(digested.audited["moved"].abs().max())
         yield "info", "effects.moved", {"moved": moved}, moved
+
+
+def _no_effects(digested: Digested, params: Params) -> Iterator[Line]:
+    """Say what stands for effects where none could be estimated: what trainees find, else what is assumed."""
+    if not digested.tables["rankings"]["assumed"].any():
+        yield "warning", "silence.effects", {}, 0.0
+        return
+    assumed, most = params.ranking.assumed_effect, params.ranking.assumed_most
+    yield "warning", "effects.assumed", {"effect": assumed, "most": most}, assumed
 
 
 def _lessons(digested: Digested) -> Iterator[Line]:

@@ -51,6 +51,7 @@ JUDGED: Mapping[str, Callable[[], Forecaster]] = {
     "exponential_smoothing": ExponentialSmoothing,
     "global_boosting": GlobalBoosting,
 }
+SPANS = ((1, 3), (4, 6), (7, YEAR))  # months ahead told apart
 DIGESTED = (OURS, NAIVE)  # judged every night: what runs use, and its yardstick
 FAMILIES = "FAP2021"
 ATOM = " "  # between the bassin and the département of a cell
@@ -78,7 +79,7 @@ def months_ahead(inputs: Inputs) -> int:
 
 def train_forecast(features: Features, horizon: int, params: Params) -> ForecastModel:
     """Learn from the past what ``horizon`` months are told by, and how far what is told apart is to be believed."""
-    if _is_silent(features):
+    if is_silent(features, params.forecast):
         return ForecastModel({}, nothing_learned(), horizon)
     hierarchy = lay_out_cells(features)
     series = _all_series(features, hierarchy, params)
@@ -95,7 +96,7 @@ def forecast_levels(
     Each level is the sum of its cells. The interval of the need is widened by what is not known of the coverage. Where
     the model knows nothing of a grain, its past is judged tonight.
     """
-    if _is_silent(features):
+    if is_silent(features, params.forecast):
         return _nothing(limits)
     hierarchy = lay_out_cells(features)
     positions = agree(forecast_apart(features, hierarchy, horizon, model), hierarchy, model.agreement, params.forecast)
@@ -114,9 +115,10 @@ def forecast_levels(
     ).sort_values(KEY, ignore_index=True)
 
 
-def _is_silent(features: Features) -> bool:
-    """Whether no offer is known of the Region."""
-    return bool(features.panel["positions"].notna().sum() == 0)
+def is_silent(features: Features, params: ForecastParams) -> bool:
+    """Whether offers are known of too few months for them to tell what is needed."""
+    seen = features.panel.loc[features.panel["positions"] > 0, "period"]
+    return int(seen.nunique()) < params.fewest_months
 
 
 def add_up_levels(panel: pd.DataFrame) -> pd.DataFrame:
@@ -316,9 +318,22 @@ def judge_forecasts(panel: pd.DataFrame, params: ForecastParams) -> pd.DataFrame
     if not origins:
         return pd.DataFrame({"grain": [], "origin": [], "model": [], "wape": [], "coverage": []})
     grains, models = {"occupation": fine, "bassin": whole}, {name: JUDGED[name] for name in DIGESTED}
-    judged = [backtest(series, models, origins, YEAR).scores().assign(grain=grain) for grain, series in grains.items()]
+    told = {grain: backtest(series, models, origins, YEAR) for grain, series in grains.items()}
+    judged = [_with_spans(one.scores(), one.told).assign(grain=grain) for grain, one in told.items()]
     scores = pd.concat(judged, ignore_index=True)
     return scores[scores["origin"] != ALL].reset_index(drop=True)
+
+
+def _with_spans(scores: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+    """Tell the error of each span of months ahead. Same rows, with ``wape_1_3`` and so on."""
+    keys = ["origin", "model"]
+    for first, last in SPANS:
+        rows = told[told["step"].between(first, last)]
+        off = (rows["value"] - rows["told"]).abs().groupby([rows[name] for name in keys]).sum()
+        came = rows.groupby(keys)["value"].sum()
+        span = (off / came.where(came > 0)).rename(f"wape_{first}_{last}").reset_index()
+        scores = scores.merge(span, on=keys, how="left", validate="one_to_one")
+    return scores
 
 
 def replay(features: Features, model: ForecastModel, params: ForecastParams) -> pd.DataFrame:
@@ -330,7 +345,7 @@ def replay(features: Features, model: ForecastModel, params: ForecastParams) -> 
     fine = features.panel.groupby(KEY, as_index=False)[["positions"]].sum().rename(columns={"positions": "value"})
     names = ("grain", "origin", *KEY, "step", "value", "told", "low", "high")
     told = [pd.DataFrame({name: pd.Series(dtype="float64") for name in names}).astype({"step": "int64"})]
-    if not _is_silent(features):
+    if not is_silent(features, params):
         cells, hierarchy = _cells(features.panel, "positions"), lay_out_cells(features)
         whole = fill_cells(cells)
         for origin in _origins(fine, params):

@@ -114,8 +114,8 @@ def refuse_nothing(forecasts: pd.DataFrame, as_of: pd.Timestamp) -> None:
     """Refuse a run that can say nothing of what is needed."""
     if forecasts.empty:
         raise GateRefusal(
-            f"forecasts: there is none, because no vacancy was known on {as_of:%Y-%m-%d}. Drop files into data/raw/offers, "
-            "or give a later --as-of."
+            f"forecasts: there is none, because no vacancy was known on {as_of:%Y-%m-%d}, and no "
+            "survey of recruitments either. Drop files into data/raw/offers or data/raw/bmo, or give a later --as-of."
         )
 
 

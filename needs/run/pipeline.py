@@ -12,11 +12,12 @@ import pandas as pd
 
 from features.build import Features, build_features
 from features.crosswalks import sector_links
+from features.demand import last_full_month
 from features.disagreement import sector_disagreement
 from features.outcomes import publishable
 from features.tables import CONTRACTS, OVERRIDES, decisions_on
 from features.tension import sector_solvable
-from features.vocabulary import REGION
+from features.vocabulary import REGION, months_to
 from models.gap import sector_needs, yearly_gap
 from models.purchase import Plan
 from models.ranking import rank_options
@@ -26,7 +27,7 @@ from needs.run.assumptions import list_assumptions
 from needs.run.buying import buy_training, grounds_of, served, what_is_known
 from needs.run.digest import Digested, write_digest
 from needs.run.digest_plan import Line as TellingLine
-from needs.run.forecasts import ForecastModel, forecast_levels, months_ahead
+from needs.run.forecasts import ForecastModel, forecast_levels, is_silent, months_ahead
 from needs.run.gates import hold_gates, refuse_nothing
 from needs.run.inputs import Inputs
 from needs.run.matching import Proposed, propose
@@ -35,6 +36,7 @@ from needs.run.progress import step
 from needs.run.skills import count_mass, tell_skills
 from needs.run.stages import Given, Line, Shelf, Stage
 from needs.run.training import Models, train
+from needs.run.unadvertised import tell_unadvertised
 from needs.store.schema import TABLES
 
 
@@ -201,8 +203,15 @@ def assemble(line: Line, models_told: Sequence[TellingLine] = ()) -> dict[str, p
 
 
 def forecast(features: Features, inputs: Inputs, model: ForecastModel) -> pd.DataFrame:
-    """Forecast bassins, départements and the Region to the last month served. One row per territory, occupation, period."""
+    """Forecast bassins, départements and the Region to the last month served. One row per territory, occupation, period.
+
+    Where hardly an offer is known, the other sources say what is to be expected.
+    """
     limits = inputs.params.features.grades.limits()
+    if is_silent(features, inputs.params.forecast):
+        first = pd.Period(last_full_month(inputs.as_of), "M") + 1
+        months = months_to(str(first), str(first + months_ahead(inputs) - 1))
+        return tell_unadvertised(features.seen, months, inputs.params.features)
     return forecast_levels(features, months_ahead(inputs), inputs.params, limits, model)
 
 

@@ -56,7 +56,8 @@ def add_skills(plan: Plan, forecasts: pd.DataFrame, features: Features, known: T
     links = link_courses(features.crosswalks)
     led_to = links[links["kind"] == "CERTIFINFO"].rename(columns={"code": "certification"})
     own = led_to[led_to["certification"].isin(lots["certification"])]
-    last = str(features.panel["period"].max())
+    before = str(pd.Period(forecasts["period"].min(), "M") - 1)  # without an offer no skill is asked, whatever the month
+    last = str(features.panel["period"].max()) if len(features.panel) else before
     told = skills_of_lots(
         targets_of_lots(lots, links),
         skills_of_certifications(own, known.occupation_skills),

@@ -36,8 +36,8 @@ _EQUITY = ("dimension", "group_named", "people", "people_share", "entries_share"
 _MEASURES = ("served", "coverage", "expected_gain", "distance_km", "unfilled_share", "overload_share")
 _SMALLEST = 5  # people: fewer are never counted apart on a page that is mailed
 _ANSWERS: Mapping[str, tuple[str, ...]] = {
-    "employment": ("borrowed_effect", "effect_refused", "effect_doubtful"),
-    "trainings": ("borrowed_effect", "effect_refused", "effect_doubtful"),
+    "employment": ("effect_assumed", "borrowed_effect", "effect_refused", "effect_doubtful"),
+    "trainings": ("effect_assumed", "borrowed_effect", "effect_refused", "effect_doubtful"),
     "offers": ("few_observations", "no_need_observed", "estimated_need"),
     "bmo": ("sources_disagree", "estimated_need", "no_need_observed"),
     "projections": ("sources_disagree",),

@@ -25,7 +25,7 @@ from needs.store.roles import grant_script
 from needs.twin import draw
 from needs.twin.worlds import WorldParams, load_world
 
-_NEEDED = "offers"  # no forecast without them, and no run without a forecast
+_NEEDED = ("offers", "bmo")  # no forecast without one of them, and no run without a forecast
 _YEARS = range(2010, 2091)  # a drawing tells of the years around its day, and files speak of 2000 to 2100
 
 
@@ -34,8 +34,9 @@ def tell_demo(home: Home, *, world: str, scale: str, seed: int, as_of: str, work
     loaded = draw_demo(home, world=world, scale=scale, seed=seed, as_of=as_of, workers=workers)
     title = loaded.title[:1].upper() + loaded.title[1:]
     drawn = f"{title} (world {world}, scale {scale}, seed {seed}, known up to {as_of}) lies in {home.raw}."
-    if loaded.files.sources and _NEEDED not in loaded.files.sources:
-        return f"{drawn} It has no {_NEEDED}, so 'needs nightly' refuses it. Next: needs --home {home.root} ingest"
+    if loaded.files.sources and not set(_NEEDED) & set(loaded.files.sources):
+        lacking = " and no ".join(_NEEDED)
+        return f"{drawn} It has no {lacking}, so 'needs nightly' refuses it. Next: needs --home {home.root} ingest"
     return f"{drawn} Next: needs --home {home.root} nightly"
 
 
