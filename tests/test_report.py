@@ -21,6 +21,7 @@ from report_frames import HOSTILE, RUN, history, region, small
 from features import facts
 from features.sources.ours import read_table
 from features.tables import SIGNALS
+from needs.show.card import SOURCE, Facts, write_card
 from needs.show.dossiers import FOLDER, write_dossiers
 from needs.show.figures import euros
 from needs.show.messages import LANGUAGES, say
@@ -47,6 +48,7 @@ def find_axe() -> Path | None:
 
 
 AXE = find_axe()
+NO_FACTS = Facts(pd.DataFrame(columns=list(SOURCE)), pd.DataFrame(), "")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 needs_axe = pytest.mark.skipif(AXE is None, reason="no axe-core on this machine: npm install axe-core")
 
@@ -254,6 +256,9 @@ def opened(path, script, where="", size="1200,900"):
     """Open a page in Chromium, run a script in it that leaves its answer, and read the answer."""
     page = path.read_text(encoding="utf-8")
     copy = path.parent / f"opened-{path.name}"
+    page = page.replace(
+        "style-src 'unsafe-inline'\">", "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
+    )  # of the card
     copy.write_text(page.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
     command += [f"--user-data-dir={path.parent / 'profile'}", "--virtual-time-budget=30000", f"--window-size={size}"]
@@ -275,13 +280,15 @@ answer(told.violations.map((one) => [one.id, one.nodes.map((node) => node.html)]
 @needs_browser
 @needs_axe
 @pytest.mark.parametrize("size", ["1200,900", "500,900"])
-@pytest.mark.parametrize("shown", ["#t-{territory}", "#s-{sector}", "dossier"])
+@pytest.mark.parametrize("shown", ["#t-{territory}", "#s-{sector}", "dossier", "card"])
 def test_axe_finds_no_fault(tables, tmp_path, shown, size):
     lot = tables["lots"].iloc[0]
     page_of(tables, tmp_path, history=history(tables), changed=["rien"])
     path, where = tmp_path / "index.html", shown.format(territory=lot["territory"], sector=lot["sector"])
     if shown == "dossier":
         path, where = write_dossiers(tmp_path, RUN, tables, "fr")[-1], ""
+    if shown == "card":
+        path, where = write_card(tmp_path / "card.html", RUN, tables, NO_FACTS, "fr"), ""
     axe = AXE.read_text(encoding="utf-8").replace("</script", "<\\/script")
     assert opened(path, f"{axe};{ANSWER}{JUDGE}", where, size) == []
 
@@ -292,8 +299,8 @@ def test_a_page_follows_its_address_and_tables_sort_and_filter(tables, tmp_path)
     lot = tables["lots"].iloc[0]
     script = """addEventListener("load", () => setTimeout(() => {
     const title = document.querySelector("#sheet-title").textContent;
-    const money = () => [...document.querySelectorAll("#all-lots tbody tr")].map((row) => row.children[6].textContent);
-    const button = document.querySelectorAll("#all-lots thead button")[6];
+    const money = () => [...document.querySelectorAll("#all-lots tbody tr")].map((row) => row.children[5].textContent);
+    const button = document.querySelectorAll("#all-lots thead button")[5];
     button.click();
     const sorted = [money(), button.parentElement.getAttribute("aria-sort")];
     const field = document.querySelector("#lots-filter");

@@ -16,6 +16,7 @@ import pandas as pd
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
+from needs.run.about_run import facts_of, leave_facts
 from needs.run.champion import InForce, choose_models
 from needs.run.desk import clear, is_whole, leave
 from needs.run.engine import engine
@@ -237,6 +238,7 @@ class Night:
             leave(desk, line.inputs.run_id, line.inputs.as_of, line["match"])
         runs = list_runs(self.engine)["run_id"]
         leave_history(self.home.history, line.inputs.run_id, line["features"], runs.tolist())
+        leave_facts(self.home.history, line.inputs.run_id, facts_of(line.inputs, line["models"]), runs.tolist())
         kept = runs.head(self.params.execution.keep_desks)
         clear(self.home.desk, [line.inputs.run_id, *kept])
 

@@ -17,11 +17,13 @@ from sqlalchemy import Engine
 from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
+from needs.run.about_run import read_facts
 from needs.run.changes import compare_plans
 from needs.run.history import read_history
 from needs.run.message import tell_changes, tell_gates
 from needs.run.progress import step
 from needs.run.stages import Shelf
+from needs.show.card import CARD, write_card
 from needs.show.dossiers import FOLDER, write_dossiers
 from needs.show.report import write_report
 from needs.show.workbook import write_exports
@@ -34,18 +36,19 @@ _STAGE = "report"
 
 @dataclass(frozen=True)
 class Shown:
-    """Where the page, the exports and the dossiers of a run lie."""
+    """Where the page, its card, the exports and the dossiers of a run lie."""
 
     page: Path
+    card: Path
     exports: tuple[Path, ...]
     dossiers: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> Shown:
-        """Tell the files of a run apart: the page first, dossiers by the folder they lie in."""
-        page, *others = paths
+        """Tell the files of a run apart: the page and its card first, dossiers by the folder they lie in."""
+        page, card, *others = paths
         dossiers = tuple(path for path in others if path.parent.name == FOLDER)
-        return cls(page, tuple(path for path in others if path not in dossiers), dossiers)
+        return cls(page, card, tuple(path for path in others if path not in dossiers), dossiers)
 
     @classmethod
     def lying(cls, home: Home, written: Mapping[str, str]) -> Shown | None:
@@ -56,7 +59,12 @@ class Shown:
 
     def prints(self, home: Home) -> dict[str, str]:
         """Hash the files, each by its path in the home."""
-        return {str(path.relative_to(home.root)): print_files([path]) for path in (self.page, *self.exports, *self.dossiers)}
+        return {str(path.relative_to(home.root)): print_files([path]) for path in self.files}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        return (self.page, self.card, *self.exports, *self.dossiers)
 
 
 def database_url(home: Home, params: Params) -> str:
@@ -107,17 +115,23 @@ def _write(home: Home, run: Run, tables: Mapping[str, pd.DataFrame], changed: Se
     exercise = int(exercises.min()) if len(exercises) else run.as_of.year + 1
     half, report = home.var / ".show", home.reports / run.run_id
     shutil.rmtree(half, ignore_errors=True)
-    history = read_history(home.history, run.run_id)
-    page = write_report(half / "index.html", run, tables, language, history=history, changed=changed)
-    dossiers = write_dossiers(half / FOLDER, run, tables, language)
-    exports = write_exports(half / "exports", exercise, tables, language)
-    placed = [(page, report), *((path, report / FOLDER) for path in dossiers), *((path, home.exports) for path in exports)]
-    moved = []
-    for path, folder in placed:
-        folder.mkdir(parents=True, exist_ok=True)
-        moved.append(path.replace(folder / path.name))
-    shutil.rmtree(half, ignore_errors=True)
-    return Shown.of(moved)
+    try:
+        history = read_history(home.history, run.run_id)
+        page = write_report(half / "index.html", run, tables, language, history=history, changed=changed)
+        card = write_card(half / CARD, run, tables, read_facts(home.history, run.run_id), language)
+        dossiers = write_dossiers(half / FOLDER, run, tables, language)
+        exports = write_exports(half / "exports", exercise, tables, language)
+        shown = [_place(path, report) for path in (page, card)]
+        shown += [_place(path, report / FOLDER) for path in dossiers]
+        return Shown.of(shown + [_place(path, home.exports) for path in exports])
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def _place(path: Path, folder: Path) -> Path:
+    """Move a file that is whole into its folder, over what lies there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return path.replace(folder / path.name)
 
 
 def current_run(engine: Engine) -> Run:

@@ -40,7 +40,8 @@ def tell_dry_run(home: Home, params: Params, asked: Asked) -> str:
 
 def tell_where(shown: Shown) -> list[str]:
     """Say where the page and the exports lie."""
-    return [f"page      {shown.page}", *(f"export    {path}" for path in shown.exports), *_tell_dossiers(shown)]
+    files = (f"page      {shown.page}", f"card      {shown.card}")
+    return [*files, *(f"export    {path}" for path in shown.exports), *_tell_dossiers(shown)]
 
 
 def _tell_dossiers(shown: Shown) -> list[str]:

@@ -153,13 +153,12 @@
   }
 
   const titles = new Map(courses.map(([code, title]) => [code, title]));
-  function lotColumns() {
-    return [
+  function lotColumns(kind) {
+    const columns = [
       { title: say.training, cell: (row) => node("span", {}, node("strong", {}, titles.get(row.formacode) || row.formacode), node("span", { class: "quiet line" }, word(row.type) + (row.level ? ", " + say.level + " " + row.level : "") + " · " + row.lot_id)), order: (row) => titles.get(row.formacode) || "" },
-      { title: say.territory, cell: (row) => link("t", row.t), order: (row) => territories[row.t][1] },
-      { title: say.sector, cell: (row) => link("s", row.s), order: (row) => sectors[row.s][1] },
-      { title: say.envelope, cell: (row) => row.envelope || "–", order: (row) => row.envelope },
-      { title: say.public, cell: (row) => word(row.public), order: (row) => word(row.public) },
+      kind === "t" ? null : { title: say.territory, cell: (row) => link("t", row.t), order: (row) => territories[row.t][1] },
+      kind === "s" ? null : { title: say.sector, cell: (row) => link("s", row.s), order: (row) => sectors[row.s][1] },
+      { title: say.envelope + ", " + say.public.toLowerCase(), cell: (row) => node("span", {}, row.envelope || "–", node("span", { class: "quiet line" }, word(row.public))), order: (row) => row.envelope + " " + word(row.public) },
       { title: say.places, cell: (row) => whole.format(row.places), order: (row) => row.places, number: true },
       { title: say.money, cell: (row) => money.format(row.cents / 100), order: (row) => row.cents, number: true },
       { title: say.jobs, cell: (row) => estimate(row.value, row.low, row.high, (value) => written(value, tenth)), order: (row) => row.value, number: true },
@@ -167,6 +166,7 @@
       { title: say.grade, cell: (row) => grade(row.grade), order: (row) => row.grade },
       { title: say.why, cell: (row) => word(row.why) + (row.human ? " · " + say.human : "") },
     ];
+    return columns.filter(Boolean);
   }
 
   function facts(pairs) {
@@ -183,14 +183,14 @@
     const heading = node("h3", { id: "sheet-title", tabindex: "-1" }, title + " ", node("span", { class: "quiet" }, code));
     const print = node("button", { type: "button", class: "more" }, say.print);
     print.addEventListener("click", () => { document.body.classList.add("alone"); window.print(); document.body.classList.remove("alone"); });
-    const parts = [heading, house ? node("p", { class: "quiet" }, house) : null,
+    const parts = [heading, house ? node("p", { class: "quiet" }, say.house + " " + house) : null,
       facts([[say.need_whole, total], [say.gap_open, fine(own.reduce((sum, row) => sum + Math.max(row.gap || 0, 0), 0))],
         [say.places, whole.format(summed(bought, "places"))], [say.money, money.format(summed(bought, "cents") / 100)],
         [say.jobs, tenth.format(summed(bought, "value"))]]),
       sparkline(byMonth(own, "behind"), byMonth(own, "ahead"), true), node("p", { class: "quiet" }, say.trend_how)];
     const named_ = (id, text) => node("h4", { id: "sheet-" + id }, text);
     const section = (id, text, lede, columns, rows, options) => rows.length && parts.push(named_(id, text), node("p", {}, lede), ...table("sheet-" + id, columns, rows, options));
-    section("lots", say.lots, say.lots_lede, lotColumns(), bought);
+    section("lots", say.lots, say.lots_lede, lotColumns(kind), bought);
     section("needs", say.needs, say.needs_lede, needColumns(other), own, { order: 5, down: true });
     section("ranks", say.ranks, say.ranks_lede, rankColumns(other), options, { order: kind === "t" ? 2 : 3 });
     if (!own.length && !options.length) parts.push(node("p", {}, say.nothing));

@@ -75,7 +75,7 @@ def tell_report(home: Home, params: Params) -> str:
     if absent_file(database_url(home, params)):
         raise InputError(NOTHING)
     shown = show_current(home, params)
-    return "\n".join(str(path) for path in (shown.page, *shown.exports, *shown.dossiers))
+    return "\n".join(str(path) for path in shown.files)
 
 
 def tell_runs(home: Home, params: Params) -> str:
