@@ -70,6 +70,14 @@ def test_a_worked_example_is_read_without_a_fault(file: Path, tmp_path: Path) ->
     assert "0 rows read" not in told.text
 
 
+def test_every_public_format_has_a_worked_example_that_its_page_names() -> None:
+    public = {"offers", "bmo", "catalogue", "certifications", "registrations", "market", "tension", "insertion"}
+    page = (DOCS / "reading.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\]\(examples/formats/([a-z]+)\.[a-z]+\)", page))
+    assert named == public
+    assert public <= {file.stem for file in EXAMPLES}
+
+
 def test_every_table_of_ours_has_a_worked_example() -> None:
     ours = {contract.name for contract in CONTRACTS if any(column.header for column in contract.columns)}
     assert ours <= {file.stem for file in EXAMPLES}
