@@ -113,13 +113,20 @@ def draw(
     aside = home.root / "data" / ".drawing"
     folders = Folders(aside / "raw", aside / "truth")
     _make_room(home, aside)
-    drawn = draw_world(size, dials, seed, as_of.normalize())
-    files, truth = _write(drawn, folders, workers)
-    told = tuple(replace(file, path=_move(file.path, folders.truth, home.truth)) for file in truth)
-    (home.raw / SIMULATED).write_text(f"{dials.title} ({scale}, seed {seed}): no figure here is real.\n", encoding="utf-8")
-    moved = tuple(replace(file, path=_move(file.path, folders.raw, home.raw)) for file in files)
-    shutil.rmtree(aside)
-    return Drawn(moved, told)
+    placed = [home.raw / SIMULATED]
+    try:
+        drawn = draw_world(size, dials, seed, as_of.normalize())
+        files, truth = _write(drawn, folders, workers)
+        told = tuple(replace(file, path=_move(file.path, folders.truth, home.truth, placed)) for file in truth)
+        placed[0].write_text(f"{dials.title} ({scale}, seed {seed}): no figure here is real.\n", encoding="utf-8")
+        moved = tuple(replace(file, path=_move(file.path, folders.raw, home.raw, placed)) for file in files)
+        return Drawn(moved, told)
+    except BaseException:  # an error, or a person who stops it: what was placed goes again
+        for path in placed:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write(world: World, folders: Folders, workers: int) -> tuple[list[Written], list[Written]]:
@@ -263,7 +270,9 @@ def _make_room(home: Home, aside: Path) -> None:
         raise InputError(f"{home.root}: cannot be drawn in ({error.strerror}). Choose another home with --out.") from error
 
 
-def _move(path: Path, aside: Path, folder: Path) -> Path:
+def _move(path: Path, aside: Path, folder: Path, placed: list[Path]) -> Path:
+    """Move a file to its place, which is noted before it lies there."""
     target = folder / path.relative_to(aside)
+    placed.append(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     return path.replace(target)
