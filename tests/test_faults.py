@@ -40,7 +40,7 @@ READING = {f"read {name}" for name in SOURCES}
 # Disks ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [3_000, 30_000, 300_000])
+@pytest.mark.parametrize("size", [3_000, 300_000])
 def test_a_file_that_finds_no_room_ends_the_night_in_words(
     home: Home, before: Seen, undisturbed: Undisturbed, size: int
 ) -> None:
@@ -71,15 +71,14 @@ def mounted(folder: Path, *options: str) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("room", [20_000, 500_000])
 def test_a_small_disk_that_is_full_ends_the_night_in_words(
-    home: Home, before: Seen, undisturbed: Undisturbed, tmp_path: Path, room: int
+    home: Home, before: Seen, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     new_decision(home, 1)
     held = home.var.rename(tmp_path / "held")
     home.var.mkdir()
     size = sum(-(-path.stat().st_size // 4096) * 4096 if path.is_file() else 4096 for path in held.rglob("*"))
-    with mounted(home.var, "-t", "tmpfs", "-o", f"size={size + room}", "tmpfs"):
+    with mounted(home.var, "-t", "tmpfs", "-o", f"size={size + 500_000}", "tmpfs"):
         shutil.copytree(held, home.var, dirs_exist_ok=True)
         refused(night(home), "[Mm]ake room|disk is full")
         assert seen_by_readers(url_of(home)) == before
@@ -105,13 +104,17 @@ def test_a_folder_that_may_not_be_written_is_told(home: Home, before: Seen, undi
     assert completes(home, *settings) == expected
 
 
-@pytest.mark.parametrize("closed", ["data/raw", "data/raw/offers", "data/raw/overrides/zz_new.csv"])
-def test_deliveries_that_may_not_be_read_are_told(home: Home, before: Seen, undisturbed: Undisturbed, closed: str) -> None:
+@pytest.mark.parametrize("closed", [("data/raw",), ("data/raw/offers", "data/raw/overrides/zz_new.csv")])
+def test_deliveries_that_may_not_be_read_are_told(
+    home: Home, before: Seen, undisturbed: Undisturbed, closed: tuple[str, ...]
+) -> None:
     new_decision(home, 1)
-    (home.root / closed).chmod(0)
+    for name in closed:
+        (home.root / name).chmod(0)
     told = night(home, befalls=[obey_rights])
-    (home.root / closed).chmod(0o755)
-    refused(told, re.escape(closed))
+    for name in closed:
+        (home.root / name).chmod(0o755)
+        refused(told, re.escape(name))
     assert seen_by_readers(url_of(home)) == before
     assert completes(home) == undisturbed(1)
 
