@@ -69,7 +69,7 @@ def climb(inputs: Inputs) -> Climbed:
     effects = estimate_effects(
         features.starts, params.effects, params.features.grades.limits(), params.features.privacy.smallest_cell
     )
-    known = bring_together(features, effects, _no_needs(), inputs)
+    known = bring_together(features, effects.table, _no_needs(), inputs)
     market = open_market(known, inputs.as_of, params.matching.entry, params.matching.likelihood)
     parts = split(_people(features, effects, inputs), AT_ONCE)
     matched = match_people(parts, market, params.matching)

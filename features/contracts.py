@@ -22,6 +22,7 @@ from features.cells import typed
 from features.vocabulary import InputError
 
 _FILES_NAMED = 3
+_HASHED_AT_ONCE = 1 << 18  # rows: their texts are spelt out meanwhile
 # How the reason begins that lists a code outside its nomenclature: no fault of the file, so it uses no reject budget.
 UNKNOWN_CODE = "unknown occupation code"
 
@@ -138,30 +139,30 @@ class Contract:
         self.check_shape(rows.columns, source)
         rows = rows.reset_index(drop=True)
         origin = _origin_of(rows, source)
-        frame, reasons = self._typed(rows, source)
+        told = rows.pop("reason").fillna("") if "reason" in rows else pd.Series(dtype="str")
+        frame, reasons = self._typed(rows, _files_of(origin) if "file" in rows else source)
         for rule in self.rules:
             reasons = _add_reason(reasons, rule.broken(frame).fillna(False).astype(bool), rule.reason)
-        if "reason" in rows and (rows["reason"].fillna("") != "").any():
-            reasons = reasons.where(rows["reason"].fillna("") == "", rows["reason"])
+        if (told != "").any():
+            reasons = reasons.where(told == "", told)
         return self._split(frame, origin, reasons)
 
     def _typed(self, rows: pd.DataFrame, source: str) -> tuple[pd.DataFrame, pd.Series[str]]:
         """Give every column its type, and every row the reasons why it is wrong. Same rows.
 
-        A whole column that holds something else is the shape of the file, not a fault of its rows.
+        A whole column that holds something else is the shape of the file, not a fault of its rows. Texts leave ``rows`` as they
+        are typed: they take more memory than what they say, and both together more than there is.
         """
         columns, faults, reasons = {}, [], pd.Series("", index=rows.index, dtype="str")
         absent = pd.Series(pd.NA, index=rows.index)
         for column in self.columns:
-            cells = rows[column.name] if column.name in rows else absent.astype(pandas_dtype(column.dtype))
+            cells = rows.pop(column.name) if column.name in rows else absent.astype(pandas_dtype(column.dtype))
             columns[column.name], blank, wrong = typed(cells, column)
             named = column.header or column.name
             reasons = _add_reason(reasons, wrong & blank, f"{named} is missing; it holds {column.expected}")
             reasons = _add_reason(reasons, wrong & ~blank, f"{named} is not {column.expected}")
             if column.kind != "text" and _is_another_shape(columns[column.name], blank):
-                faults.append(
-                    f"{_files_of(rows) or source}: column '{named}' never holds {column.expected}{_hint(column, rows)}."
-                )
+                faults.append(f"{source}: column '{named}' never holds {column.expected}{_hint(column, cells)}.")
         if faults:
             raise InputError(*faults)
         return pd.DataFrame(columns, index=rows.index), reasons
@@ -178,13 +179,13 @@ class Contract:
 
     def _split(self, frame: pd.DataFrame, origin: pd.DataFrame, reasons: pd.Series[str]) -> Checked:
         wrong = reasons != ""
-        kept = self._ordered(frame[~wrong] if wrong.any() else frame)
+        kept = self._ordered(_drawn(frame, ~wrong.to_numpy()) if wrong.any() else frame)
         key = list(self.key) or list(self.names)
         twins = kept[_beside_a_twin(kept, key)]
         same = twins.duplicated()
         clashing = twins.index[twins[~same].duplicated(key, keep=False).reindex(twins.index, fill_value=False)]
         if len(twins):
-            kept = kept.drop(index=twins.index[same].union(clashing))
+            kept = _drawn(kept, ~kept.index.isin(twins.index[same].union(clashing)))
             clash = f"another row has the same {' + '.join(self.key)} and says otherwise"
             reasons = reasons.mask(reasons.index.isin(clashing), clash)
         rejected = origin.assign(reason=reasons)[reasons != ""].reset_index(drop=True)
@@ -193,21 +194,23 @@ class Contract:
 
     def sort(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Put rows and columns in the one order that a table has, whatever the order of its files. Same rows."""
-        return self._ordered(frame).reset_index(drop=True)
+        return self._ordered(frame.copy(deep=False)).reset_index(drop=True)
 
     def _ordered(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Put rows in order as :meth:`sort` does, each with its label. ``frame`` may be left empty. Same rows."""
         known = [c.name for c in self.columns]
         names = known + [str(name) for name in frame if name not in known]
         key = list(self.key) or names
         if not _ascends(frame, key):
-            frame = frame.sort_values(key, kind="stable")
+            frame = _drawn(frame, _order_of(frame, key))
         if _beside_a_twin(frame, key).any():
-            frame = frame.sort_values(key + [name for name in names if name not in key], kind="stable")
+            frame = _drawn(frame, _order_of(frame, key + [name for name in names if name not in key]))
         return frame[names]
 
     def known_at(self, frame: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
         """Keep what was known at ``as_of``: later rows go, and cells that became known later are blank."""
-        return self.blank_later(frame[frame[self.known_from] <= as_of].reset_index(drop=True), as_of)
+        known = frame[self.known_from] <= as_of
+        return self.blank_later((frame if known.all() else frame[known]).reset_index(drop=True), as_of)
 
     def blank_later(self, frame: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
         """Blank the cells that became known after ``as_of``. Same rows."""
@@ -216,7 +219,7 @@ class Contract:
             undated = frame[clock].isna()
             dates = {cell for cell in cells if self[cell].kind == "date"}
             hidden = {cell: late | (undated & (frame[cell] > as_of)) if cell in dates else late for cell in cells}
-            frame = frame.assign(**{cell: frame[cell].mask(hidden[cell]) for cell in cells})
+            frame = frame.assign(**{cell: frame[cell].mask(hidden[cell]) for cell in cells if hidden[cell].any()})
         return frame
 
 
@@ -225,6 +228,17 @@ def _origin_of(rows: pd.DataFrame, source: str) -> pd.DataFrame:
     file = rows["file"] if "file" in rows else pd.Series(source, index=rows.index)
     line = rows["line"] if "line" in rows else pd.Series(range(1, len(rows) + 1), index=rows.index)
     return pd.DataFrame({"file": file, "line": line})
+
+
+def _drawn(frame: pd.DataFrame, rows: NDArray[np.intp] | NDArray[np.bool_]) -> pd.DataFrame:
+    """Take some rows out of a frame, column by column, which leaves it empty: both together are more than memory may hold."""
+    labels = frame.index[rows]
+    return pd.DataFrame({name: frame.pop(str(name)).array[rows] for name in list(frame)}, index=labels)
+
+
+def _order_of(frame: pd.DataFrame, columns: list[str]) -> NDArray[np.intp]:
+    """Say in which order rows stand when they are sorted, those that tie as they stood."""
+    return frame[columns].reset_index(drop=True).sort_values(columns, kind="stable").index.to_numpy()
 
 
 def _ascends(frame: pd.DataFrame, key: list[str]) -> bool:
@@ -259,17 +273,17 @@ def _alike(before: pd.Series, after: pd.Series) -> NDArray[np.bool_]:
     return alike
 
 
-def _files_of(rows: pd.DataFrame) -> str:
+def _files_of(origin: pd.DataFrame) -> str:
     """Name the files that rows came from, a few at the most."""
-    names = list(dict.fromkeys(rows["file"])) if "file" in rows else []
+    names = list(origin["file"].unique())
     return ", ".join(names[:_FILES_NAMED]) + (f" and {len(names) - _FILES_NAMED} more" if len(names) > _FILES_NAMED else "")
 
 
-def _hint(column: Column, rows: pd.DataFrame) -> str:
+def _hint(column: Column, cells: pd.Series) -> str:
     """Say what a spreadsheet makes of days: 31/03/2025, or the number 45747."""
-    if column.kind != "date" or column.name not in rows:
+    if column.kind != "date":
         return ""
-    looks = rows[column.name].astype("str").str.fullmatch(r"\s*(?:\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|[34]\d{4})(?: .*)?\s*")
+    looks = cells.astype("str").str.fullmatch(r"\s*(?:\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|[34]\d{4})(?: .*)?\s*")
     return "; a spreadsheet has rewritten its days: write them as 2025-03-31" if looks.fillna(False).any() else ""
 
 
@@ -345,5 +359,7 @@ def fingerprint(frames: Iterator[tuple[str, pd.DataFrame]]) -> str:
     for name, frame in frames:
         digest.update(name.encode())
         digest.update("|".join(frame.columns).encode())
-        digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        for first in range(0, len(frame), _HASHED_AT_ONCE):
+            rows = frame.iloc[first : first + _HASHED_AT_ONCE]
+            digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
     return digest.hexdigest()

@@ -47,6 +47,8 @@ def place(checked: Checked, contract: Contract, communes: pd.DataFrame) -> Check
     outside = _outside(filled, region, contract) & ~lost
     wrong = checked.origin[lost].assign(reason=_reason(rows.loc[lost, "commune"], contract))
     stays = ~lost & ~outside
+    if stays.all():
+        return replace(checked, kept=filled)
     return replace(
         checked,
         kept=filled[stays].reset_index(drop=True),

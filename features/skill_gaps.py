@@ -63,7 +63,8 @@ def place_gaps(
     weights = people.to_numpy(dtype="float64") / people.sum(axis=1).to_numpy(dtype="float64")[:, None]
     above = _Gaps(weights @ departments.gap, weights**2 @ departments.variance, weights @ departments.borrowed)
     bassins = _shrink(narrow, whole, psi, above, params)
-    here = _Gaps(nothing[:1], nothing[:1], pairs["borrowed"].to_numpy(dtype="float64")[None, :])
+    borrowed = pairs["borrowed"].to_numpy(dtype="float64")
+    here = _Gaps(nothing[:1], nothing[:1], np.broadcast_to(borrowed, nothing[:1].shape))
     parts = [_rows(*of, pairs) for of in ((whole, here), (wide, departments), (narrow, bassins))]
     return pd.concat(parts, ignore_index=True).sort_values(["territory", *PAIR], ignore_index=True)
 

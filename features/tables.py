@@ -7,7 +7,9 @@ Headers are those of our own CSV formats; tables without headers come from a pub
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import pandas as pd
 import pyarrow as pa
@@ -16,7 +18,8 @@ import pyarrow.dataset as ds
 
 from features.columns import FIRST_YEAR, LAST_YEAR, PLACE, TYPED_TERRITORY, comes_before
 from features.contracts import Column, Contract, Rule, fingerprint
-from features.lazy import ask
+from features.known import known_rows
+from features.lazy import Source, ask
 from features.market_tables import INSERTION, MARKET, TENSION
 from features.reference_tables import CERTIFICATIONS, MOBILITIES, OCCUPATION_SKILLS, REGISTRATIONS, SKILLS
 from features.training_tables import EMPLOYMENT, JOBSEEKERS, OUTCOMES, PURCHASES, SESSIONS, TRAININGS
@@ -223,11 +226,12 @@ TERRITORIES = Contract(
     known_from="",
     volume="population",
 )
+DECIDED = ("lot", "gate", "crosswalk", "sector_group")
 OVERRIDES = Contract(
     "overrides",
     "one human decision",
     (
-        Column("object", header="objet", nullable=False, choices=("lot", "gate", "crosswalk", "sector_group")),
+        Column("object", header="objet", nullable=False, choices=DECIDED),
         Column("key", header="cle", nullable=False),
         Column("field", header="champ"),
         Column("value", header="valeur"),
@@ -274,11 +278,8 @@ class Tables:
 
     def known_at(self, as_of: pd.Timestamp) -> Tables:
         """Keep only what was known at ``as_of``; what came later might as well not exist."""
-        known = {c.name: c.known_at(self.frame(c), as_of) for c in CONTRACTS if c.known_from and c is not OFFERS}
-        known["trainings"] = _awaiting_entry(known["trainings"], as_of)
-        known["sessions"] = _sessions_known_at(self.sessions, known["purchases"], as_of)
-        lists = {c.name: latest_edition(self.frame(c), as_of) for c in CONTRACTS if c.code_list}
-        return Tables(offers=self.offers, **known, **lists, territories=self.territories, until=min(as_of, self.until))
+        known = {c.name: known_rows(c, self.frame, as_of) for c in CONTRACTS if c is not OFFERS}
+        return Tables(offers=self.offers, **known, until=min(as_of, self.until))
 
     def frame(self, contract: Contract) -> pd.DataFrame:
         """Give one of the tables that are held. One row as its contract says."""
@@ -288,10 +289,12 @@ class Tables:
     @property
     def newest(self) -> pd.Timestamp:
         """The day on which the newest row of the Region's own tables became known; the beginning of time without any."""
-        own = [c for c in CONTRACTS if c.known_from and not c.national and c is not OFFERS]
-        days = [self.frame(c)[c.known_from].max() for c in own if len(self.frame(c))]
-        offered = ask(_NEWEST_OFFER, {"offers": self.offers}, until=self.until)["day"].dropna()
-        return max([*days, *offered], default=pd.Timestamp.min)
+        own = [contract for contract in CONTRACTS if contract.known_from and not contract.national]
+        return max((day for contract in own for day in self.newest_of(contract)), default=pd.Timestamp.min)
+
+    def newest_of(self, contract: Contract) -> list[pd.Timestamp]:
+        """The day on which the newest row of a table became known; none without any."""
+        return newest_in(self.offers if contract is OFFERS else self.frame(contract), contract.known_from, self.until)
 
     @property
     def rows(self) -> int:
@@ -304,13 +307,33 @@ class Tables:
             return int(self.offers.count_rows(filter=pc.field("known_from") <= pa.scalar(self.until.to_datetime64())))
         return len(self.frame(CONTRACT[name]))
 
+    def prints(self) -> dict[str, str]:
+        """Hash the rows of every table, human decisions by what they are about; file names and row order do not count."""
+        held = ((c.name, self.frame(c)) for c in CONTRACTS if c not in (OFFERS, OVERRIDES))
+        decided = ((decisions_on(about), self.overrides[self.overrides["object"] == about]) for about in DECIDED)
+        offers = {OFFERS.name: _fingerprint_offers(self.offers, self.until)}
+        return offers | {name: fingerprint(iter([(name, rows)])) for name, rows in chain(held, decided)}
+
     def fingerprint(self) -> str:
-        """Hash every row of every table; file names and row order do not count."""
-        held = fingerprint((c.name, self.frame(c)) for c in CONTRACTS if c is not OFFERS)
-        return hashlib.sha256(f"{held}|{_fingerprint_offers(self.offers, self.until)}".encode()).hexdigest()
+        """Hash every row of every table."""
+        return hash_prints(self.prints())
 
 
-_NEWEST_OFFER = "SELECT max(known_from) AS day FROM offers WHERE known_from <= $until"
+def decisions_on(about: str) -> str:
+    """Name the human decisions on one sort of thing, among the prints of tables."""
+    return f"{OVERRIDES.name} {about}"
+
+
+def hash_prints(prints: Mapping[str, str]) -> str:
+    """Hash the prints of tables to one."""
+    return hashlib.sha256("|".join(f"{name}={prints[name]}" for name in sorted(prints)).encode()).hexdigest()
+
+
+def newest_in(rows: Source, clock: str, until: pd.Timestamp) -> list[pd.Timestamp]:
+    """Give the newest day of those until another; none where there is none."""
+    told = {"told": rows if isinstance(rows, ds.Dataset) else rows[[clock]]}
+    days = ask(f"SELECT max({clock}) AS day FROM told WHERE {clock} <= $until", told, until=until)["day"]
+    return list(days.dropna())
 
 
 def _fingerprint_offers(offers: ds.Dataset, until: pd.Timestamp) -> str:
@@ -324,27 +347,6 @@ def _fingerprint_offers(offers: ds.Dataset, until: pd.Timestamp) -> str:
     sql = f"SELECT count(*) AS n, {total} AS total FROM offers WHERE known_from <= $until"
     answer = ask(sql, {"offers": offers}, until=until).iloc[0]
     return f"{'|'.join(columns)}|{answer['n']}|{answer['total']}"
-
-
-def latest_edition(listed: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Keep the newest edition of a list of codes known at ``as_of``: of several versions in it, the last. Same row."""
-    known = listed[listed["known_from"] <= as_of]
-    newest: pd.DataFrame = known[known["known_from"] == known["known_from"].max()]
-    if "version" in newest:
-        newest = newest[newest["version"] == newest["version"].max()]
-    return newest.reset_index(drop=True)
-
-
-def _awaiting_entry(trainings: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Give back to who has not entered yet the status of a prescription. Same rows."""
-    ahead = (trainings["status"] == "entre") & (trainings["entered"] > as_of)
-    return trainings.assign(status=trainings["status"].mask(ahead, "prescrit"))
-
-
-def _sessions_known_at(sessions: pd.DataFrame, purchases: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Keep the sessions whose lot was notified by ``as_of``, or which had started. Same row: one session."""
-    known = sessions["lot"].isin(purchases["lot"]) | (sessions["starts"] <= as_of)
-    return SESSIONS.blank_later(sessions[known].reset_index(drop=True), as_of)
 
 
 CONTRACTS = (

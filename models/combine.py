@@ -50,6 +50,25 @@ def combine(past: Past, horizon: int, members: Mapping[str, Member], naive: int)
     return Mixed(values, named, mixed)
 
 
+def apply_weights(past: Past, horizon: int, members: Mapping[str, Member], learned: Sequence[Mapping[str, float]]) -> Mixed:
+    """Mix members by weights that were learned before, without a look at the past: a part not learned is as the one before.
+
+    The weight of a member that is no longer there goes to the others, in proportion to theirs; where none of them has any, the
+    first tells alone. Where the members are those that were learned, this is what :func:`combine` told.
+    """
+    part, now, named = bucket_of(horizon), _tell(past, horizon, members), []
+    values = np.empty(now.shape[:2])
+    for bucket in range(int(part[-1]) + 1):
+        told = learned[min(bucket, len(learned) - 1)]
+        mine = np.array([told.get(name, 0.0) for name in members])
+        if not set(told) <= set(members):
+            mine = mine / mine.sum() if mine.sum() > 0 else np.eye(len(members))[0]
+        steps = np.flatnonzero(part == bucket)
+        values[:, steps] = now[:, steps] @ mine
+        named.append(dict(zip(members, mine.tolist(), strict=True)))
+    return Mixed(values, named, [])
+
+
 def look_back(past: Past, horizon: int) -> list[int]:
     """List the origins judged, latest first, as the number of periods then known."""
     least = max(2, past.season // 2 + 1)

@@ -2,12 +2,14 @@
 
 :class:`NeedForecaster` mixes members by how they told the past; the baselines beside it are single members. All of them
 learn their interval from their own past errors, in the same way.
+
+What :class:`NeedForecaster` learned (:class:`Learned`) can be kept and applied to later data without judging the past again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
@@ -20,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from features.vocabulary import InputError
 from models.boosting import boosting
-from models.combine import Mixed, bucket_of, combine
+from models.combine import Mixed, apply_weights, bucket_of, combine
 from models.counts import Spread, fit_spread
 from models.growth import relative
 from models.members import Member, Past, borrowed, growing, last_value, pooled, seasonal_naive, smoothing, year_mean
@@ -95,11 +97,15 @@ class PanelForecaster(BaseEstimator):
         if self.horizon_ == horizon:
             return
         with threadpool_limits(limits=1, user_api="blas"):  # sums in one order: the same bytes for any number of threads
-            past, members, naive = self._members(Past(self.panel_), horizon)
-            self.mixed_ = combine(past, horizon, members, naive)
-        self.spreads_ = learn_spreads(self.mixed_, self.panel_, horizon)
+            self.mixed_, self.spreads_ = self._mix(horizon)
         self.weights_ = self.mixed_.weights
         self.horizon_ = horizon
+
+    def _mix(self, horizon: int) -> tuple[Mixed, list[Spread]]:
+        """Mix the members, and say how far each part of the horizon may be wrong."""
+        past, members, naive = self._members(Past(self.panel_), horizon)
+        mixed = combine(past, horizon, members, naive)
+        return mixed, learn_spreads(mixed, self.panel_, horizon)
 
     def _quantiles(self, values: Numbers, level: float) -> Numbers:
         part, found = bucket_of(values.shape[1]), np.empty_like(values)
@@ -146,15 +152,50 @@ def _judge(told: Numbers, values: Numbers, start: int, steps: npt.NDArray[np.int
     return mean[np.isfinite(came)], came[np.isfinite(came)]
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What was learned of many series together; nothing in it tells of one of them.
+
+    ``regressors`` are those that helped; for each part of the horizon, ``weights`` says which member counts how much, and
+    ``spreads`` what may come instead.
+    """
+
+    regressors: tuple[str, ...]
+    weights: tuple[Mapping[str, float], ...]
+    spreads: tuple[Spread, ...]
+
+
 class NeedForecaster(PanelForecaster):
     """Members mixed by how they told the past, the naive forecast unless others told it better.
 
-    ``weights_`` says, for each part of the horizon, which member counts how much; ``regressors_`` which regressors help.
+    ``weights_`` says, for each part of the horizon, which member counts how much; ``regressors_`` which regressors help. Both
+    are learned from the past, unless they are ``learned`` already: then they are applied as they are, at any horizon, and a
+    part of it that was not learned is told as the one before. A regressor that is no longer there is done without; the weight
+    of a member that cannot be made without it goes to the others (:func:`models.combine.apply_weights`).
     """
+
+    def __init__(self, learned: Learned | None = None) -> None:
+        self.learned = learned
+
+    def learn(self, horizon: int) -> Learned:
+        """Learn what ``horizon`` periods are told by: given to another forecaster of the same rows, it tells the same bytes."""
+        check_is_fitted(self, "panel_")
+        self._learn(horizon)
+        return Learned(tuple(self.regressors_), tuple(self.weights_), tuple(self.spreads_))
+
+    def _mix(self, horizon: int) -> tuple[Mixed, list[Spread]]:
+        if self.learned is None:
+            return super()._mix(horizon)
+        past, members, _ = self._members(Past(self.panel_), horizon)
+        last, parts = len(self.learned.spreads) - 1, range(int(bucket_of(horizon)[-1]) + 1)
+        return (
+            apply_weights(past, horizon, members, self.learned.weights),
+            [self.learned.spreads[min(part, last)] for part in parts],
+        )
 
     def _members(self, past: Past, horizon: int) -> tuple[Past, Mapping[str, Member], int]:
         season = past.season
-        self.regressors_ = helpful(past, min(horizon, season))
+        self.regressors_ = helpful(past, min(horizon, season)) if self.learned is None else _known(past, self.learned)
         members: dict[str, Member] = {"last_value": last_value}
         if season > 1:
             members["seasonal_naive"] = seasonal_naive
@@ -172,6 +213,12 @@ class NeedForecaster(PanelForecaster):
         """Tell late territories the periods others have. One row per territory, occupation, period: value, low, high (80 %)."""
         with threadpool_limits(limits=1, user_api="blas"):
             return complete(self.panel_)
+
+
+def _known(past: Past, learned: Learned) -> list[str]:
+    """List the regressors that helped and are still there."""
+    numbers = past.panel.regressors
+    return [name for name in learned.regressors if name in numbers and np.isfinite(numbers[name]).any()]
 
 
 def _keep(past: Past, names: Sequence[str]) -> Past:

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from features.params import Section, param
 from features.vocabulary import InputError
-from models.hierarchy import SERIES, Hierarchy, Matrix, lay_out, write_out
+from models.hierarchy import CELL_GRAIN, SERIES, Hierarchy, Matrix, lay_out, write_out
 from models.nearest import Vector, nearest_cells
 
 
@@ -165,6 +165,38 @@ def learn_weights(judged: pd.DataFrame, hierarchy: Hierarchy, params: ReconcileP
     return Weights(hierarchy.series[SERIES].assign(variance=variance, n=seen.astype(np.float64)), grains)
 
 
+def variances_of(weights: Weights, hierarchy: Hierarchy, levels: pd.Series[float]) -> pd.DataFrame:
+    """Give series the variances that were learned, perhaps of others. One row per series of the hierarchy: its variance.
+
+    A cell that is not among those learned has φ·level, as learning gives a cell of which no error was seen: φ is the variances
+    of all cells over their ``levels`` (one per cell of the hierarchy). An aggregate has (1 − share) ÷ share times the variance
+    of the sum of its cells, with the share of its grain. Of the series that were learned, these are the variances learned.
+    """
+    cells = hierarchy.series.iloc[: hierarchy.cells]
+    learned = weights.variances[weights.variances["grain"] == CELL_GRAIN].set_index(SERIES)["variance"]
+    fine = learned.reindex(pd.MultiIndex.from_frame(cells[SERIES])).to_numpy(dtype="float64")
+    known, level = ~np.isnan(fine), levels.to_numpy(dtype="float64")
+    told = float(level[known].sum())
+    ratio = float(fine[known].sum()) / told if told > 0 else 1.0
+    fine = np.where(known, fine, ratio * level if known.any() else 1.0)
+    shares = hierarchy.series["grain"].iloc[hierarchy.cells :].map(weights.grains.set_index("grain")["share"])
+    wide = _decided(hierarchy.sums @ fine, shares.fillna(0.0).to_numpy(dtype="float64"))
+    return hierarchy.series[SERIES].assign(variance=np.concatenate([fine, wide]))
+
+
+def nothing_learned() -> Weights:
+    """Give what is believed where nothing was judged: cells alone are heard, all alike."""
+    texts = {name: pd.Series(dtype="str") for name in SERIES}
+    variances = pd.DataFrame({**texts, "variance": pd.Series(dtype="float64"), "n": pd.Series(dtype="float64")})
+    return Weights(variances, pd.DataFrame({"grain": texts["grain"], "share": variances["n"]}))
+
+
+def _decided(wide: Vector, shares: Vector) -> Vector:
+    """Give the variances of aggregates that decide a share of what they differ by from the sums of their cells."""
+    heard = shares > 0
+    return np.where(heard, wide * (1 - shares) / np.where(heard, shares, 1.0), np.inf)
+
+
 class _Learning:
     """The past, as matrices: what was told of cells and aggregates, and what came."""
 
@@ -218,7 +250,7 @@ class _Learning:
 
     def variance_of(self, share: float) -> Vector:
         """Give the variances that let aggregates decide a share of what they differ by from the sum of their cells."""
-        return self.wide * (1 - share) / share if share > 0 else np.full(len(self.wide), np.inf)
+        return _decided(self.wide, np.full(len(self.wide), share))
 
     def moved(self, variances: Vector, marked: NDArray[np.bool_], share: float) -> Matrix:
         """Move the cells to what is heard already, and to one more grain."""

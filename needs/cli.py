@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,10 +27,10 @@ class _Call:
     home: Home
     settings: tuple[str, ...]
 
-    def params(self) -> Params:
+    def params(self, *more: str) -> Params:
         from needs.params import load_params
 
-        return load_params(self.home.params, self.settings)
+        return load_params(self.home.params, (*self.settings, *more))
 
 
 app = typer.Typer(
@@ -39,6 +42,7 @@ app = typer.Typer(
 )
 Context = typer.Context
 # Spelt here, since reading them would make help slow.
+_STAGES = "ingest, features, training, forecast, effects, rank, plan, match, gate, publish, report, digest"
 _WORLDS = "calm, crisis, creaming, hidden_confounding, congestion, misleading_surveys, no_heterogeneity, sparse, dirty"
 
 
@@ -49,7 +53,9 @@ def _start(
     settings: Annotated[list[str] | None, typer.Option("--set", help="Parameter for this call, section.key=value.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings only.")] = False,
 ) -> None:
-    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    least, terminal = logging.WARNING if quiet else logging.INFO, logging.StreamHandler()
+    terminal.addFilter(lambda record: record.levelno >= least)  # and no level: a bar that passes lines on keeps only filters
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[terminal])
     ctx.obj = _Call(Home(home.expanduser().resolve()), tuple(settings or ()))
 
 
@@ -109,14 +115,35 @@ def ingest(
 def nightly(
     ctx: Context,
     as_of: Annotated[str | None, typer.Option(help="Day the run stands on; the newest day of the data by default.")] = None,
+    only: Annotated[str | None, typer.Option(help=f"Carry out one stage alone: {_STAGES}.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Carry out this stage and all after it again.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and why.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Carry out everything again, though nothing changed.")] = False,
+    engine: Annotated[str | None, typer.Option(help="Where tasks run: local, processes or dask.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Scheduler of the cluster, for dask, like tcp://host:8786.")] = None,
 ) -> None:
-    """Run the whole chain, from raw files to a published run.
+    """Run the whole chain, from raw files to a published run. What has not changed is not made again.
+
+    Exits 0 when done, 2 for what a person can mend, 3 when a gate refused, 4 when some territories failed.
 
     Example: needs nightly --as-of 2026-03-31
     """
-    from needs.show.terminal import tell_nightly
+    from needs.run.nightly import Asked
+    from needs.show.night import tell_dry_run, tell_nightly
 
-    typer.echo(tell_nightly(ctx.obj.home, ctx.obj.params(), as_of))
+    asked, settings = Asked(as_of, only, since, force), _engine_settings(engine, scheduler)
+    params = ctx.obj.params(*settings)
+    if dry_run:
+        typer.echo(tell_dry_run(ctx.obj.home, params, asked))
+        return
+    told, exit_code = tell_nightly(ctx.obj.home, params, asked)
+    typer.echo(told)
+    raise typer.Exit(exit_code)
+
+
+def _engine_settings(engine: str | None, scheduler: str | None) -> list[str]:
+    given = {"engine": engine, "scheduler": scheduler}
+    return [f"execution.{name}={value}" for name, value in given.items() if value is not None]
 
 
 @app.command()
@@ -199,6 +226,17 @@ def runs(ctx: Context) -> None:
     typer.echo(tell_runs(ctx.obj.home, ctx.obj.params()))
 
 
+@app.command(name="log")
+def show_log(ctx: Context) -> None:
+    """Show how the last night went: its steps, with seconds, memory and rows.
+
+    Example: needs log
+    """
+    from needs.show.log import tell_log
+
+    typer.echo(tell_log(ctx.obj.home, ctx.obj.params().show.language))
+
+
 @app.command()
 def rollback(
     ctx: Context,
@@ -211,6 +249,23 @@ def rollback(
     from needs.show.terminal import tell_rollback
 
     typer.echo(tell_rollback(ctx.obj.home, ctx.obj.params(), run))
+
+
+@app.command()
+def grant(
+    ctx: Context,
+    role: Annotated[str, typer.Argument(help="Role of PostgreSQL that may read; made if it is not there.")],
+    with_persons: Annotated[
+        bool, typer.Option("--with-persons", help="Let it read what is proposed to each person too (pseudonyms).")
+    ] = False,
+) -> None:
+    """Print the SQL that lets a role read the current run, and write nothing. The owner of the database runs it.
+
+    Example: needs grant readers | psql "$DATABASE"
+    """
+    from needs.show.terminal import tell_grant
+
+    typer.echo(tell_grant(ctx.obj.home, ctx.obj.params(), role, with_persons=with_persons))
 
 
 @app.command()
@@ -261,10 +316,27 @@ def doctor(ctx: Context) -> None:
     raise typer.Exit(0 if healthy else InputError.exit_code)
 
 
+class _Stopped(SystemExit):
+    """A signal asked for the end; the code is 128 and its number, as a shell says it."""
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """End the command as an error would: locks and half-made files go. A second signal does not wait for that."""
+    signal.signal(number, signal.SIG_DFL)
+    raise _Stopped(128 + number)
+
+
 def main() -> None:
-    """Run a command. An expected error is told in words and exits with its code; a bug shows where it is."""
+    """Run a command. An expected error is told in words and exits with its code; a bug shows where it is, and exits with 1."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _stop)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")  # the usual one keeps a third of what tables leave
     try:
         app()
     except InputError as error:
         typer.echo("\n".join(error.faults), err=True)
         sys.exit(error.exit_code)
+    except _Stopped as stopped:
+        typer.echo(f"Stopped ({stopped.code}). What was published before is as it was.", err=True)
+        raise

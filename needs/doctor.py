@@ -72,7 +72,7 @@ def _home(home: Home, settings: Sequence[str]) -> Iterator[Finding]:
 def _database(home: Home, settings: Sequence[str]) -> Finding:
     """Look at the database of runs, without laying one."""
     from needs.params import load_params
-    from needs.run.nightly import database_url
+    from needs.run.shown import database_url
     from needs.show.published import absent_file
     from needs.store.publish import open_database
 

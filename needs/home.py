@@ -57,6 +57,16 @@ class Home:
         return self.var / "desk"
 
     @property
+    def stages(self) -> Path:
+        """What the stages of the last run made, as pseudonymous as the lake: a night that died is taken up there."""
+        return self.var / "stages"
+
+    @property
+    def digests(self) -> Path:
+        """One message per run: what is wrong, and what changed."""
+        return self.var / "digest"
+
+    @property
     def rejected(self) -> Path:
         """The wrong rows of each source, with their reasons."""
         return self.var / "rejected"
@@ -65,6 +75,11 @@ class Home:
     def unknown(self) -> Path:
         """The codes of each source that no nomenclature holds, with the volume they stand for."""
         return self.var / "unknown"
+
+    @property
+    def logs(self) -> Path:
+        """What each night wrote of itself, one file a night."""
+        return self.var / "log"
 
     @property
     def key_mark(self) -> Path:

@@ -26,7 +26,9 @@ from models.policy import PolicyParams
 from models.ranking import RankingParams
 from models.reconcile import ReconcileParams
 from models.skills import SkillNeedParams
+from needs.run.comparisons import GateParams
 from needs.run.engine import EngineName
+from needs.run.limits import LimitParams
 from needs.settings import change_section, read_section
 
 _HOME = "'needs params' for names, units and bounds"
@@ -44,6 +46,24 @@ class ForecastParams(Section):
     reconcile: ReconcileParams = ReconcileParams()
 
 
+class TrainingParams(Section):
+    """When models are trained again, and what keeps a new one from being used."""
+
+    every_days: int = param(28, "age at which models are trained again", unit="days", ge=1, le=366)
+    forecast_margin: float = param(
+        0.02, "errors of forecasts may be higher than those of the models in force by this share", unit="share", ge=0, le=1
+    )
+    doubt_margin: float = param(
+        0.01, "effects that should be nothing may be larger by so much", unit="share of entrants", ge=0, le=1
+    )
+    imbalance_margin: float = param(
+        0.05, "traits of those compared may lie farther apart by so much", unit="standard deviations", ge=0, le=10
+    )
+    silence_margin: float = param(
+        0.05, "the share of effects that are refused, and of those graded D, may be higher by so much", unit="share", ge=0, le=1
+    )
+
+
 class ExecutionParams(Section):
     """How a run is carried out; nothing here changes a figure."""
 
@@ -56,9 +76,11 @@ class ExecutionParams(Section):
         "publish_others", "what becomes of a run when the tasks of some territories fail: it goes on without them, or it stops"
     )
     database: str = param("", "where runs are published (SQLAlchemy URL); empty: var/needs.db of the home")
-    tracking: str = param("", "where backtests are recorded (MLflow tracking URI); empty: var/mlflow.db of the home")
+    tracking: str = param("", "where backtests and models are recorded (MLflow tracking URI); empty: var/mlflow.db of the home")
     keep_runs: int = param(30, "runs kept in the database", unit="runs", ge=1, le=10000)
+    limits: LimitParams = LimitParams()
     keep_desks: int = param(3, "runs of which advisers can be told: what they left is kept", unit="runs", ge=1, le=1000)
+    keep_logs: int = param(90, "nights whose log is kept in var/log", unit="logs", ge=7, le=10000)
 
 
 class IngestParams(Section):
@@ -93,6 +115,7 @@ class Params(Section):
     ingest: IngestParams = IngestParams()
     features: FeatureParams = FeatureParams()
     forecast: ForecastParams = ForecastParams()
+    training: TrainingParams = TrainingParams()
     skills: SkillNeedParams = SkillNeedParams()
     effects: EffectParams = EffectParams()
     personal: PersonalParams = PersonalParams()
@@ -103,6 +126,7 @@ class Params(Section):
     matching: MatchingParams = MatchingParams()
     pathways: PathwayParams = PathwayParams()
     advice: AdviceParams = AdviceParams()
+    gates: GateParams = GateParams()
     show: ShowParams = ShowParams()
     execution: ExecutionParams = ExecutionParams()
 
@@ -112,6 +136,13 @@ class Params(Section):
         if asked not in followed:
             raise ValueError(f"effects.horizon_months {asked} is not followed; write one of {', '.join(map(str, followed))}")
         return self
+
+    def print_of(self, section: str) -> str:
+        """Hash one section, or what it holds under a name with a dot."""
+        part: BaseModel = self
+        for name in section.split("."):
+            part = getattr(part, name)
+        return hashlib.sha256(part.model_dump_json().encode()).hexdigest()
 
     def sha256(self) -> str:
         """Hash every parameter that can change a result; how the run is carried out does not count."""

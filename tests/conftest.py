@@ -6,7 +6,7 @@ import fcntl
 import os
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 from homes import AS_OF, copy_home, of_one, read_all
 from hypothesis import settings
+from nights import Seen, narrow, new_decision, night, seen_by_readers, url_of
+from postgres import Server, serving
 
 from features.build import Features, build_features
 from features.contracts import Checked
@@ -22,6 +24,7 @@ from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.door import Door
 from needs.run.inputs import Inputs, gather
+from needs.run.logs import recording
 from needs.run.nightly import run_nightly
 from needs.run.pipeline import compute
 from needs.store.lake import read_tables
@@ -29,7 +32,8 @@ from needs.twin import Drawn, draw
 
 # In CI the same examples every time: a red build is then always about the change.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+settings.register_profile("here", deadline=None)  # how long an example takes on a busy machine is no law
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 os.environ.setdefault("NEEDS_PSEUDONYM_KEY", "a key for tests only")
 PARAMS = """
 purchase:
@@ -60,6 +64,21 @@ def made_once(folder: Path, make: Callable[[Path], Made]) -> Made:
             folder.mkdir()
             given.write_bytes(pickle.dumps(make(folder)))
         return pickle.loads(given.read_bytes())
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL that ends with the tests."""
+    with serving() as started:
+        yield started
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a new and empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'var' / 'needs.db'}"
+    return request.getfixturevalue("server").new_database()
 
 
 @pytest.fixture(scope="session")
@@ -110,10 +129,54 @@ def ran(drawn: Home, common: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
     def make(folder: Path) -> Home:
         home = copy_home(drawn, folder)
-        assert run_nightly(home, load_params(home.params), AS_OF).new
+        with recording(home, keep=7):
+            assert run_nightly(home, load_params(home.params), AS_OF).new
         return home
 
     return copy_home(made_once(common / "ran", make), tmp_path_factory.mktemp("ran"), made=True)
+
+
+@pytest.fixture(scope="session")
+def small(drawn: Home, common: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """One département of that region, in which the nightly job has run once: a night is short; tests copy it with all of it."""
+
+    def make(folder: Path) -> Home:
+        home = copy_home(drawn, folder)
+        narrow(home)
+        with recording(home, keep=7):
+            assert run_nightly(home, load_params(home.params), AS_OF).new
+        return home
+
+    return copy_home(made_once(common / "small", make), tmp_path_factory.mktemp("small"), made=True)
+
+
+@pytest.fixture
+def home(small: Home, tmp_path: Path) -> Home:
+    """A home in which a run was published; its lake and its shelf lie as it left them."""
+    return copy_home(small, tmp_path / "home", made=True)
+
+
+@pytest.fixture
+def before(small: Home) -> Seen:
+    """What readers see in it."""
+    return seen_by_readers(url_of(small))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(small: Home, common: Path) -> Callable[..., Seen]:
+    """What readers see once a copy of it has run again, with a new decision (0: none) and settings, and nothing befell it."""
+
+    def of(turn: int, *settings: str) -> Seen:
+        def make(folder: Path) -> Seen:
+            home = copy_home(small, folder, made=True)
+            if turn:
+                new_decision(home, turn)
+            assert night(home, *settings).code == 0
+            return seen_by_readers(url_of(home))
+
+        return made_once(common / f"undisturbed {turn} {' '.join(settings)}", make)
+
+    return of
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,14 @@ import resource
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerProcess as Begun
 from pathlib import Path
 from typing import NamedTuple
 
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # whose threads nothing may be forked from
+_NIGHT = ("needs.run.nightly", "mlflow.store.tracking.sqlalchemy_store", "needs.show.plots")
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["__main__", "needs.show.terminal", "needs.store.lake", "features.sources"])
+_SERVER.set_forkserver_preload(["__main__", "needs.show.terminal", "needs.store.lake", "features.sources", *_NIGHT])
 
 
 class Ended(NamedTuple):
@@ -24,7 +26,7 @@ class Ended(NamedTuple):
     err: str
 
 
-def start(deed: Callable[..., object], *arguments: object) -> ForkServerProcess:
+def start(deed: Callable[..., object], *arguments: object) -> Begun:
     """Start a process that does one deed, a function of a module; whoever starts it waits for it."""
     process = _SERVER.Process(target=deed, args=arguments)
     process.start()
@@ -34,10 +36,18 @@ def start(deed: Callable[..., object], *arguments: object) -> ForkServerProcess:
 def run(deed: Callable[..., object], *arguments: object, env: Mapping[str, str] | None = None) -> Ended:
     """Do one deed in a process of its own, with more variables of its environment, and say how it ended."""
     with tempfile.TemporaryDirectory(prefix="needs-") as folder:
-        written = [Path(folder) / name for name in ("out", "err")]
-        process = start(_written, *written, {**os.environ, **(env or {})}, deed, *arguments)
-        process.join()
-        return Ended(process.exitcode, *(path.read_text(encoding="utf-8") for path in written))
+        return ended(begin(Path(folder), deed, *arguments, env=env), Path(folder))
+
+
+def begin(folder: Path, deed: Callable[..., object], *arguments: object, env: Mapping[str, str] | None = None) -> Begun:
+    """Begin one deed in a process of its own, which writes into a folder; whoever begins it calls :func:`ended`."""
+    return start(_written, folder / "out", folder / "err", {**os.environ, **(env or {})}, deed, *arguments)
+
+
+def ended(process: Begun, folder: Path) -> Ended:
+    """Wait for what has begun, and say how it ended."""
+    process.join()
+    return Ended(process.exitcode, *((folder / name).read_text(encoding="utf-8") for name in ("out", "err")))
 
 
 def _written(out: Path, err: Path, env: Mapping[str, str], deed: Callable[..., object], *arguments: object) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from homes import copy_home
+from publish_frames import LATER, RUN
 
 import processes
 from features import facts
@@ -21,7 +22,7 @@ from needs.privacy import key_file, load_key, pseudonym
 from needs.run.nightly import run_nightly
 from needs.show.figures import count
 from needs.show.terminal import tell_match, tell_plan, tell_report, tell_rollback, tell_runs
-from needs.store.publish import list_runs, open_database
+from needs.store.publish import list_runs, open_database, publish
 
 
 def run(home: Path, *words: str, code: int = 0, **env: str) -> str:
@@ -192,6 +193,34 @@ def test_going_back_writes_the_page_and_the_exports_of_that_run(ran: Home, tmp_p
     assert str(page) in told
     assert "plan_2027.xlsx" in told
     assert first in page.read_text(encoding="utf-8")
+
+
+def test_runs_and_rollback_speak_of_the_database_of_the_parameters(
+    ran: Home, tmp_path: Path, url: str, published: dict[str, pd.DataFrame]
+) -> None:
+    there, to = copy_home(ran, tmp_path / "there", made=True).root, ("--set", f"execution.database={url}")
+    engine = open_database(url)
+    assert "Nothing has been published yet" in run(there, *to, "rollback", code=2)
+    for made in (RUN, LATER):
+        publish(engine, made, published, published_by="night")
+    told = run(there, *to, "runs").splitlines()
+    assert [line[:12] for line in told] == [f"* {LATER.run_id}", f"  {RUN.run_id}", "* = current"]
+    assert "by night" in told[0]
+    assert f"{RUN.run_id} is the current run" in run(there, *to, "rollback")
+    assert "by rollback" in run(there, *to, "runs").splitlines()[1]
+    assert RUN.run_id in (there / "var/reports" / RUN.run_id / "index.html").read_text(encoding="utf-8")
+    engine.dispose()
+
+
+def test_the_script_of_rights_is_printed_for_a_server_only(tmp_path: Path) -> None:
+    assert "right to read the file" in run(tmp_path, "grant", "readers", code=2)
+    to = ("--set", "execution.database=postgresql://needs:secret@host/needs")
+    told = run(tmp_path, *to, "grant", "readers")
+    assert "current_lots" in told
+    assert "GRANT SELECT ON runs" in told
+    assert "current_recommendations" in run(tmp_path, *to, "grant", "readers", "--with-persons").splitlines()[-2]
+    assert "current_recommendations" not in told.splitlines()[-2]
+    assert "secret" not in told
 
 
 def test_demo_refuses_to_write_over_what_is_there(drawn: Home, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from features.vocabulary import InputError
 from needs.cli import app
 from needs.home import Home
 from needs.run.digest import CODES_TOLD
-from needs.run.inputs import Inputs
+from needs.run.inputs import Inputs, gather
 from needs.run.pipeline import compute
 from needs.show.explain import tell_explain
 from needs.show.messages import messages
@@ -352,7 +352,7 @@ def test_any_key_and_value_is_taken_or_refused_in_words(key, value):
 
 def with_overrides(inputs: Inputs, *rows: dict[str, object]) -> Inputs:
     tables = replace(inputs.tables, overrides=overrides(*rows))
-    return replace(inputs, tables=tables, data_sha256=tables.fingerprint())
+    return gather(tables, inputs.as_of, inputs.params, inputs.door)
 
 
 def unmapped(tables: Tables, known: Crosswalks) -> pd.DataFrame:
@@ -375,7 +375,7 @@ def test_what_nothing_links_is_told_with_its_volume(inputs, default):
     offers = inputs.tables.offers.to_table().to_pandas()
     lost, rest = facts.unlinked_occupations()[0], offers["occupation"].where(offers.index >= 200)
     tables = replace(inputs.tables, offers=lazy(offers.assign(occupation=rest.fillna(lost).astype("str"))))
-    told = compute(replace(inputs, tables=tables, data_sha256=tables.fingerprint())).tables["digest"]
+    told = compute(gather(tables, inputs.as_of, inputs.params, inputs.door)).tables["digest"]
     listed = unmapped(tables, default).query("measure == 'positions'")
     assert lost in listed["code"].tolist()
     line = told[told["message"].str.contains("aucun secteur de formation ne prépare")].iloc[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import joblib
@@ -148,7 +150,8 @@ def test_an_estimator_is_cloned_kept_fitted_again_and_asked_only_when_fitted(kin
         model.probability(years())
     assert model.fit(months()) is model
     model.predict(2)
-    assert model.get_params() == clone(model).get_params() == {}
+    settings = {"learned": None} if kind is NeedForecaster else {}
+    assert model.get_params() == clone(model).get_params() == settings
     again = model.fit(years()).predict(2)
     assert_frame_equal(again, kind().fit(years()).predict(2), check_exact=True)
     held = io.BytesIO()
@@ -188,6 +191,78 @@ def test_the_trees_obey_the_same_laws() -> None:
 def test_the_trees_tell_a_constant_and_nothing_of_nothing() -> None:
     assert np.allclose(GlobalBoosting().fit(to_frame(np.full((6, 6), 40.0), freq="Y")).predict(2)["value"], 40)
     assert len(GlobalBoosting().fit(years().head(0)).predict(2)) == 0
+
+
+# --- what was learned, applied ---
+
+
+def led(signal: bool = True) -> pd.DataFrame:
+    """Years whose growth a signal leads by a year, and another number that leads nothing."""
+    rng = np.random.default_rng(2)
+    lead = rng.normal(0, 1, (120, 13))
+    growth = np.hstack([np.zeros((120, 1)), 0.15 * lead[:, :-1]]) + rng.normal(0, 0.02, (120, 13))
+    frame = to_frame(np.exp(6 + np.cumsum(growth, axis=1)), territories=6, freq="Y")
+    return frame.assign(chance=rng.normal(0, 1, len(frame)), **({"signal": lead.ravel()} if signal else {}))
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 5, 14])
+@pytest.mark.parametrize("world", [months, years, led])
+def test_what_was_learned_tells_the_same_bytes_of_the_same_rows(world: Callable[[], pd.DataFrame], horizon: int) -> None:
+    learning = NeedForecaster().fit(world())
+    told = learning.predict(horizon, (0.5,))
+    applied = NeedForecaster(learning.learn(horizon)).fit(world())
+    assert_frame_equal(applied.predict(horizon, (0.5,)), told, check_exact=True)
+    assert_frame_equal(applied.borrowed(), learning.borrowed(), check_exact=True)
+    assert_frame_equal(applied.probability(told), learning.probability(told), check_exact=True)
+    assert applied.learn(horizon) == learning.learn(horizon)
+
+
+def test_what_was_learned_looks_at_no_past_origin_again() -> None:
+    learned = NeedForecaster().fit(months()).learn(4)
+    doubled = months().assign(value=months()["value"] * np.where(months()["period"] < pd.Period("2020-01", "M"), 1, 3))
+    applied = NeedForecaster(learned).fit(doubled)
+    told = applied.predict(4)
+    check_sound(told, 12, 4)
+    assert applied.learn(4) == learned
+    assert NeedForecaster().fit(doubled).learn(4) != learned
+
+
+@pytest.mark.parametrize(("at", "asked"), [(2, 12), (12, 2), (12, 13), (1, 1)])
+def test_what_was_learned_at_one_horizon_is_applied_at_another_and_its_last_part_goes_on(at: int, asked: int) -> None:
+    learned = NeedForecaster().fit(months()).learn(at)
+    applied = NeedForecaster(learned).fit(months())
+    check_sound(applied.predict(asked), 12, asked)
+    parts = min(asked, 3)
+    assert len(applied.spreads_) == len(applied.weights_) == parts
+    assert applied.spreads_ == [learned.spreads[min(part, min(at, 3) - 1)] for part in range(parts)]
+
+
+def test_a_regressor_that_is_gone_is_done_without_and_the_weight_of_its_member_goes_to_the_others() -> None:
+    season = to_frame(poisson(np.geomspace(5, 120, 12)[:, None] * np.tile(SEASON, 5)), territories=3)
+    weights = ({"smoothing": 0.2, "pooled": 0.6, "relative": 0.2},)
+    learned = replace(NeedForecaster().fit(season).learn(1), regressors=("signal",), weights=weights)
+    gone = NeedForecaster(learned).fit(season)
+    gone.predict(1)
+    kept = {name: weight for name, weight in gone.weights_[0].items() if weight}
+    assert kept == pytest.approx({"smoothing": 0.25, "pooled": 0.75})
+    there = NeedForecaster(learned).fit(season.assign(signal=1.0))
+    there.predict(1)
+    assert there.weights_[0]["relative"] == 0.2
+    unseen = NeedForecaster(learned).fit(season.assign(signal=np.nan))
+    assert_frame_equal(unseen.predict(1), gone.predict(1), check_exact=True)
+
+
+def test_where_no_member_that_was_learned_is_there_the_first_tells_alone() -> None:
+    learned = replace(NeedForecaster().fit(months()).learn(1), weights=({"relative": 1.0},))
+    alone = NeedForecaster(learned).fit(months()).predict(2)["value"]
+    assert np.allclose(alone, LastValue().fit(months()).predict(2)["value"])
+
+
+def test_what_was_learned_tells_of_no_series() -> None:
+    names = [*months()["territory"].unique(), *months()["occupation"].unique()]
+    held = io.BytesIO()
+    joblib.dump(NeedForecaster().fit(months()).learn(4), held)
+    assert [name for name in names if name.encode() in held.getvalue()] == []
 
 
 # --- worlds whose answer is known ---

@@ -1,83 +1,24 @@
 """Laws of publishing: as a whole or not at all, once, whatever the order of rows; on SQLite and on PostgreSQL."""
 
-import os
-import shutil
-import socket
 import sqlite3
-import subprocess
-import tempfile
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
+import psycopg
 import pytest
-from sqlalchemy import create_engine, func, select, text, update
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from publish_frames import DAY, LAST, LATER, RUN, current, many_rows, rows_of, tables
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from features.vocabulary import InputError
-from needs.store.publish import Run, list_runs, open_database, prune, publish, read_current, rollback
-from needs.store.schema import CURRENT_RUN, EDITION, RUNS, TABLES, conform, empty, key_of
-
-SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-DAY = datetime(2026, 4, 1, 2, 0, tzinfo=UTC)
-RUN = Run(
-    run_id="20260331-a",
-    as_of=date(2026, 3, 31),
-    started_at=DAY,
-    finished_at=DAY,
-    status="complete",
-    code_version="0.1.0",
-    params_sha256="a1" * 32,
-    data_sha256="b2" * 32,
-)
-LATER = replace(RUN, run_id="20260430-b", as_of=date(2026, 4, 30), finished_at=DAY + timedelta(days=30))
-LAST = replace(RUN, run_id="20260531-c", as_of=date(2026, 5, 31), finished_at=DAY + timedelta(days=60))
-
-
-@pytest.fixture(scope="session")
-def server():
-    """A PostgreSQL of its own on a free port, that dies with the tests."""
-    if not SERVERS:
-        pytest.skip("no PostgreSQL server is installed")
-    with tempfile.TemporaryDirectory(prefix="needs-postgres-") as folder:
-        yield from serve(SERVERS[-1].parent, Path(folder))
-
-
-def serve(programs, folder):
-    # A server refuses to run as root, and its files must be its own user's.
-    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-    if as_user:
-        shutil.chown(folder, "postgres", "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def call(program, *arguments):
-        subprocess.run([*as_user, str(programs / program), *arguments], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-
-    data = str(folder / "data")
-    call("initdb", "-D", data, "-U", "needs", "--auth=trust", "--no-sync", "--locale=C", "--encoding=UTF8")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    call("pg_ctl", "-D", data, "-w", "-s", "-l", str(folder / "log"), "-o", options, "start")
-    yield f"postgresql://needs@127.0.0.1:{port}/postgres"
-    call("pg_ctl", "-D", data, "-w", "-s", "-m", "immediate", "stop")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
-    """The address of a new and empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'var' / 'needs.db'}"
-    pytest.importorskip("psycopg")
-    address = request.getfixturevalue("server")
-    name = f"needs_{abs(hash(tmp_path)):x}"
-    admin = create_engine(address.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    admin.dispose()
-    return address.removesuffix("postgres") + name
+from needs.store.database import writing
+from needs.store.publish import list_runs, open_database, prune, publish, read_current, rollback
+from needs.store.roles import grant_script
+from needs.store.schema import BESIDE, CURRENT_RUN, EDITION, SCHEMA_VERSION, TABLES, conform, empty, key_of
 
 
 @pytest.fixture
@@ -87,57 +28,37 @@ def engine(url):
     opened.dispose()
 
 
-def tables(figure=1.0):
-    """A few rows of most tables, with what is missing and what is not plain."""
-    return {
-        "forecasts": pd.DataFrame(
-            {
-                "territory": ["BE4402", "BE4404", "BE4402"],
-                "occupation": ["A1101", "A1101", "D1106"],
-                "period": ["2026-04", "2026-04", "2026-05"],
-                "value": [figure, np.nan, 3.25],
-                "grade": ["A", None, "D"],
-                "need": [figure, 2.0, 1 / 3],
-            }
-        ),
-        "lots": pd.DataFrame(
-            {"lot_id": ["2027-b", "2027-a"], "places": [12, 24], "cost_cents": [2**40 + 1, 5], "value": [figure, 2.0]}
-        ),
-        "unmet": pd.DataFrame(
-            {
-                "territory": ["BE4402"] * 2,
-                "sector": ["", "230"],
-                "level": [None, "3"],
-                "people": [12, 40],
-                "nearest_miss": "level",
-            }
-        ),
-        "recommendations": pd.DataFrame(
-            {"person": ["é'\"; --"], "rank": [1], "session": ["s"], "starts": pd.to_datetime(["2026-09-01"]), "reasons": ["[]"]}
-        ),
-    }
-
-
-def rows_of(engine, run_id):
-    """Count the rows each table holds under a run."""
-    with engine.connect() as connection:
-        counts = {
-            name: connection.scalar(select(func.count()).select_from(table).where(table.c.run_id == run_id))
-            for name, table in (TABLES | {"runs": RUNS}).items()
-        }
-    return {name: count for name, count in counts.items() if count}
-
-
-def current(engine):
-    with engine.connect() as connection:
-        return list(connection.scalars(select(CURRENT_RUN.c.run_id)))
-
-
 def test_what_is_published_is_read_back_as_it_was(engine):
-    assert publish(engine, RUN, tables(), published_by="test")
+    written = publish(engine, RUN, tables(), published_by="test")
+    assert written == {"runs": 1, **{name: len(frame) for name, frame in tables().items()}} == rows_of(engine, RUN.run_id)
     for name in TABLES:
         expected = conform(name, tables()[name]) if name in tables() else empty(name)
         pd.testing.assert_frame_equal(read_current(engine, name), expected)
+
+
+def test_gates_stand_beside_a_run_in_the_same_transaction_and_go_with_it(engine):
+    found = pd.DataFrame(
+        {
+            "gate": ["seats", "rows"],
+            "group": ["all", "lots"],
+            "value": [0.2, 1.0],
+            "held": pd.array([False, None], dtype="boolean"),
+            "author": ["A. Martin", None],
+            "expires": pd.to_datetime(["2026-04-07", None]),
+        }
+    )
+    publish(engine, RUN, tables(), published_by="test", beside={"gates": found})
+    kept = read_current(engine, "gates")
+    pd.testing.assert_frame_equal(kept, conform("gates", found))
+    assert kept.loc[kept["gate"] == "seats", ["held", "expires"]].to_numpy().tolist() == [[0, "2026-04-07"]]
+    publish(engine, LATER, tables(7.0), published_by="test", beside={"gates": found.head(1)})
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM current_gates")) == 1
+    with pytest.raises(ValueError, match="forecasts"):
+        publish(engine, LAST, {}, published_by="test", beside={"forecasts": tables()["forecasts"]})
+    prune(engine, 1)
+    with engine.connect() as connection:
+        assert set(connection.scalars(select(BESIDE["gates"].c.run_id))) == {LATER.run_id}
 
 
 def test_views_show_the_current_run_only(engine):
@@ -152,9 +73,9 @@ def test_views_show_the_current_run_only(engine):
 
 
 def test_publishing_twice_publishes_once(engine):
-    assert publish(engine, RUN, tables(), published_by="first") is True
+    assert publish(engine, RUN, tables(), published_by="first")["forecasts"] == 3
     before = rows_of(engine, RUN.run_id)
-    assert publish(engine, replace(RUN, finished_at=DAY + timedelta(1)), tables(9.0), published_by="second") is False
+    assert publish(engine, replace(RUN, finished_at=DAY + timedelta(1)), tables(9.0), published_by="second") == {}
     assert rows_of(engine, RUN.run_id) == before
     assert len(list_runs(engine)) == 1
     assert read_current(engine, "forecasts")["value"].max() == 3.25
@@ -166,7 +87,7 @@ def test_a_fault_in_the_middle_leaves_no_trace(engine):
     publish(engine, RUN, tables(), published_by="test")
     broken = tables(8.0)
     broken["recommendations"] = pd.concat([broken["recommendations"]] * 2)
-    with pytest.raises(IntegrityError):
+    with pytest.raises((IntegrityError, engine.dialect.loaded_dbapi.IntegrityError)):
         publish(engine, LATER, broken, published_by="test")
     assert rows_of(engine, LATER.run_id) == {}
     assert current(engine) == [RUN.run_id]
@@ -176,8 +97,8 @@ def test_a_fault_in_the_middle_leaves_no_trace(engine):
 
 def test_readers_see_the_last_run_while_the_next_is_written(engine, url):
     publish(engine, RUN, tables(), published_by="test")
-    with engine.execution_options(writes=True).begin() as writing:
-        writing.execute(update(CURRENT_RUN).values(published_by="writing"))
+    with writing(engine) as connection:
+        connection.execute(update(CURRENT_RUN).values(published_by="writing"))
         reader = open_database(url)
         assert len(read_current(reader, "forecasts")) == 3
         reader.dispose()
@@ -188,7 +109,7 @@ def test_rolling_back_and_publishing_again(engine):
     publish(engine, LATER, tables(5.0), published_by="test")
     assert rollback(engine, None) == RUN.run_id
     assert read_current(engine, "lots")["value"].tolist() == [2.0, 1.0]
-    assert publish(engine, LATER, tables(5.0), published_by="test") is False
+    assert publish(engine, LATER, tables(5.0), published_by="test") == {}
     assert current(engine) == [LATER.run_id]
     assert rollback(engine, RUN.run_id) == RUN.run_id
     assert list_runs(engine)[["run_id", "current"]].to_dict("list") == {
@@ -220,10 +141,11 @@ def test_pruning_never_drops_the_current_run(engine):
         prune(engine, 0)
 
 
-def test_a_database_of_another_edition_is_refused_in_words(engine, url):
+@pytest.mark.parametrize(("edition", "told"), [(SCHEMA_VERSION + 1, "Upgrade"), (SCHEMA_VERSION - 1, "an older version")])
+def test_a_database_of_another_edition_is_refused_in_words_that_say_which_is_behind(engine, url, edition, told):
     with engine.begin() as connection:
-        connection.execute(update(EDITION).values(schema_version=99))
-    with pytest.raises(InputError, match="edition 99"):
+        connection.execute(update(EDITION).values(schema_version=edition))
+    with pytest.raises(InputError, match=rf"edition {edition}, this version reads edition {SCHEMA_VERSION}.*{told}"):
         open_database(url)
 
 
@@ -238,6 +160,81 @@ def test_nothing_published_reads_as_empty(engine):
     assert list_runs(engine).empty
     for name in TABLES:
         pd.testing.assert_frame_equal(read_current(engine, name), empty(name))
+
+
+def test_the_list_of_runs_says_who_published_the_current_one(engine):
+    publish(engine, RUN, tables(), published_by="night")
+    publish(engine, LATER, tables(), published_by="night")
+    rollback(engine, None)
+    runs = list_runs(engine).set_index("run_id")
+    assert runs.loc[RUN.run_id, "published_by"] == "rollback"
+    assert runs["published_at"].notna().tolist() == runs["current"].tolist() == [False, True]
+
+
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
+TRICKS = st.sampled_from(["", "\\N", "\\.", "a\n\\.\nb", "\t", "\r\n", "\\", '"', "NULL", "\\x41", "é\u2028"])
+NUMBERS = st.floats(allow_infinity=False, allow_nan=False)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cells=st.lists(st.tuples(st.none() | TEXTS | TRICKS, st.none() | NUMBERS, st.none() | st.integers(-(2**63), 2**63 - 1))))
+def test_every_cell_comes_back_to_the_last_bit(engine, cells):
+    """Texts that end a line, a cell or all in COPY's formats; numbers at the ends of their range; and what is missing."""
+    rows = pd.DataFrame(cells, columns=["reason", "value", "cost_cents"], dtype=object)
+    rows = rows.assign(lot_id=[f"lot {number:03d}" for number in range(len(rows))])
+    run = replace(RUN, run_id=f"run {len(list_runs(engine))}\t\\")
+    publish(engine, run, {"lots": rows}, published_by="test")
+    pd.testing.assert_frame_equal(read_current(engine, "lots"), conform("lots", rows), check_exact=True)
+
+
+def test_rows_of_several_chunks_are_all_written(engine):
+    assert publish(engine, RUN, {"forecasts": many_rows(120_001)}, published_by="test")["forecasts"] == 120_001
+    pd.testing.assert_frame_equal(read_current(engine, "forecasts"), conform("forecasts", many_rows(120_001)))
+
+
+def ask(address, script):
+    """Have the server do a script, as whoever the address names."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        done = connection.execute(script)
+        return done.fetchall() if done.description else []
+
+
+@pytest.mark.parametrize("role", ["readers", 'Préfecture d\'Alsace "5%" $$; --'])
+def test_a_role_reads_what_it_was_granted_and_nothing_else(server, role):
+    address = server.new_database()
+    engine = open_database(address)
+    publish(engine, RUN, tables(), published_by="test")
+    somebody = f"somebody{len(role)}"
+    quoted = '"' + role.replace('"', '""') + '"'
+    for with_persons in (True, False, False):  # run again, it takes back what it does not give
+        ask(address, grant_script(address, role, with_persons=with_persons))
+    ask(address, f"CREATE ROLE {somebody} LOGIN; GRANT {quoted} TO {somebody}")
+    theirs = address.replace("//needs@", f"//{somebody}@")
+    publish(engine, LATER, tables(7.0), published_by="test")
+    for name in sorted(set(TABLES) - {"recommendations"}):
+        assert {row[0] for row in ask(theirs, f"SELECT run_id FROM current_{name}")} <= {LATER.run_id}
+    assert len(ask(theirs, "SELECT * FROM current_forecasts")) == 3
+    assert list_runs(open_database(theirs))["run_id"].tolist() == [LATER.run_id, RUN.run_id]
+    for refused in ("SELECT * FROM current_recommendations", "SELECT * FROM forecasts", "DELETE FROM runs", "DELETE FROM lots"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ask(theirs, refused)
+    with pytest.raises(InputError, match="Give this user the right"):
+        rollback(open_database(theirs), RUN.run_id)
+    ask(address, grant_script(address, role, with_persons=True))
+    assert [row[0] for row in ask(theirs, "SELECT person FROM current_recommendations")] == tables()["recommendations"][
+        "person"
+    ].tolist()
+
+
+@pytest.mark.parametrize("role", ["", "pg_read", "public", "x" * 64, "é" * 32, "a\nb", "a\0"])
+def test_a_name_that_no_role_can_have_is_refused(role):
+    with pytest.raises(InputError, match="like readers"):
+        grant_script("postgresql://needs@host/needs", role, with_persons=False)
+
+
+def test_a_file_has_no_roles():
+    with pytest.raises(InputError, match="right to read the file"):
+        grant_script("sqlite:///var/needs.db", "readers", with_persons=False)
 
 
 def dump(path):

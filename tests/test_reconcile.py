@@ -15,7 +15,7 @@ from scipy.optimize import lsq_linear
 from features.vocabulary import InputError, months_from
 from models.hierarchy import SERIES, Hierarchy, add_up, build_hierarchy, write_out
 from models.nearest import nearest_cells
-from models.reconcile import ReconcileParams, learn_weights, reconcile
+from models.reconcile import ReconcileParams, learn_weights, nothing_learned, reconcile, variances_of
 
 GRAINS = (("department", "occupation"), ("region", "occupation"), ("bassin", "sector"), ("region", "sector"))
 SIZES = [(1, 1), (1, 5), (5, 1), (3, 4), (6, 6)]
@@ -428,3 +428,51 @@ def test_a_past_that_lacks_cells_is_refused() -> None:
     for lacking in (past[1:], past[:0], past.assign(actual=np.nan)):
         with pytest.raises(InputError, match="actual value"):
             learn_weights(lacking, laid)
+
+
+# --- what was learned, of another hierarchy ---
+
+
+@pytest.mark.parametrize("wide", [1.0, 20.0, 200.0])
+def test_what_was_learned_of_the_same_series_is_what_they_are_given(wide: float) -> None:
+    laid = hierarchy(8, 6)
+    weights = learn_weights(draw_past(laid, 1, fine=20, wide=wide), laid)
+    levels = pd.Series(np.random.default_rng(0).gamma(2, 9, laid.cells))
+    given_back = variances_of(weights, laid, levels)
+    assert_frame_equal(given_back, weights.variances.drop(columns="n"), check_exact=True)
+
+
+def test_a_series_nobody_had_seen_is_given_what_its_level_and_its_grain_make() -> None:
+    laid, wider = hierarchy(4, 5), hierarchy(4, 7)
+    past = draw_past(laid, 1, fine=20, wide=1)
+    weights = learn_weights(past, laid)
+    levels = pd.Series(np.where(wider.series["occupation"][: wider.cells] > "A0004", 50.0, 100.0))
+    given_now = variances_of(weights, wider, levels)
+    before = given_now.merge(weights.variances, on=SERIES, how="left", suffixes=("", "_learned"), validate="one_to_one")
+    cells = before[before["grain"] == "cell"]
+    seen, new = cells[cells["variance_learned"].notna()], cells[cells["variance_learned"].isna()]
+    assert (len(seen), len(new)) == (20, 8)
+    assert seen["variance"].equals(seen["variance_learned"])
+    assert np.allclose(new["variance"], seen["variance"].mean() / 2)
+    shares = weights.grains.set_index("grain")["share"]
+    assert (shares > 0).any()
+    for grain, share in shares[shares > 0].items():
+        sums = wider.sums[wider.rows(str(grain))] @ cells["variance"].to_numpy()
+        assert np.allclose(given_now.loc[given_now["grain"] == grain, "variance"], sums * (1 - share) / share)
+
+
+def test_where_nothing_was_learned_cells_alone_are_heard() -> None:
+    laid = hierarchy()
+    told, _ = draw_forecasts(laid, 3)
+    given_now = variances_of(nothing_learned(), laid, pd.Series(np.arange(laid.cells) * 1.0))
+    assert (given_now["variance"][: laid.cells] == 1.0).all()
+    agreed, alone = reconcile(told, laid, given_now), told[told["grain"] == "cell"]
+    assert np.allclose(agreed[agreed["grain"] == "cell"]["value"], alone["value"], rtol=1e-12)
+
+
+def test_a_new_cell_that_is_told_at_zero_stays_there() -> None:
+    laid, wider = hierarchy(4, 5), hierarchy(4, 7)
+    weights = learn_weights(draw_past(laid, 1, fine=20, wide=1), laid)
+    given_now = variances_of(weights, wider, pd.Series(np.zeros(wider.cells)))["variance"][: wider.cells]
+    assert (given_now == 0).sum() == 8
+    assert np.isfinite(given_now).all()

@@ -43,7 +43,7 @@ from needs.params import Params, load_params
 from needs.run.added import judge_rules
 from needs.run.buying import what_is_known
 from needs.run.door import Door
-from needs.run.forecasts import forecast_levels
+from needs.run.forecasts import forecast_levels, train_forecast
 from needs.run.gates import GateRefusal, hold_gates
 from needs.run.inputs import Inputs, gather
 from needs.run.match_judged import OURS
@@ -354,7 +354,8 @@ def test_an_empty_home_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_forecasts_add_up_from_bassins_to_the_region(inputs: Inputs, built: Features) -> None:
-    told = forecast_levels(built, 24, inputs.params, inputs.params.features.grades.limits())
+    model = train_forecast(built, 24, inputs.params)
+    told = forecast_levels(built, 24, inputs.params, inputs.params.features.grades.limits(), model)
     key, measures = ["occupation", "period"], ["value", "need", "seasonal"]
     grain = told["territory"].str[:1].rename("grain")
     sums = told.groupby([grain, *key])[measures].sum()

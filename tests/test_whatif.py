@@ -22,7 +22,7 @@ from needs.home import Home
 from needs.params import Params, load_params
 from needs.run.buying import grounds_of
 from needs.run.inputs import Inputs
-from needs.run.nightly import database_url
+from needs.run.shown import database_url
 from needs.run.whatif import (
     Bought,
     Scenario,

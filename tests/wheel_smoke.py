@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from operating_files import instructions
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("features", "models", "needs")
@@ -39,13 +42,19 @@ def built_wheel(folder: Path) -> Path:
 
 
 def clean_environment(folder: Path, wheel: Path) -> Path:
-    """Install the locked runtime packages and the wheel, nothing of the developer's; say where the scripts lie."""
+    """Install the locked packages and the wheel by the very lines of the container's recipe; say where the scripts lie."""
     step("install", wheel.name)
     run(sys.executable, "-m", "venv", folder, cwd=folder.parent)
-    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
-    install: list[str | Path] = [scripts / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*install, "--require-hashes", "-r", ROOT / "requirements.lock", cwd=folder)
-    run(*install, "--no-deps", wheel, cwd=folder)
+    scripts = folder / "bin"
+    *sources, target = dict(instructions())["COPY"].split()
+    copied = folder / "copied"
+    copied.mkdir()
+    for source in sources:
+        shutil.copy(wheel if source.startswith("dist/") else ROOT / source, copied)
+    for name, line in instructions():
+        if name == "RUN" and line.startswith("pip "):
+            path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+            run("/bin/sh", "-c", line.replace(target, f"{copied}/"), cwd=folder, PATH=path)
     run(scripts / "python", "-m", "pip", "check", cwd=folder)
     return scripts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -203,8 +204,19 @@ def told_stranger(path: Path, folder: str) -> str:
     return f"{path}: is none of the tables that {folder} takes: {formats}. {near}".rstrip()
 
 
+def _below(folder: Path) -> Iterator[Path]:
+    """List what lies in a folder and below; a folder that may not be read is refused, since it may hold anything."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise InputError(f"{error.filename}: cannot be read ({error.strerror}). Give this user the right to read it.")
+
+    for path, folders, files in os.walk(folder, onerror=refuse):
+        yield from (Path(path, name) for name in (*folders, *files))
+
+
 def _named(folder: Path, name: str) -> list[Path]:
-    found = sorted(path for path in folder.rglob("*") if not path.name.startswith("."))
+    found = sorted(path for path in _below(folder) if not path.name.startswith("."))
     home = folder.resolve()
     leaving = [path for path in found if _leaves(path, home)]
     if leaving:

@@ -49,12 +49,12 @@ def read_offers(paths: Sequence[Path]) -> Checked:
     An earlier version of the same day counts as a duplicate. An occupation that ROME does not know is rejected by name, and
     listed with the positions it stands for.
     """
-    parts = each(paths, _read_file)
-    rows = pd.concat(parts, ignore_index=True) if parts else _rows([])
-    latest = _in_rome_3(_latest_of_the_day(rows))
-    checked = OFFERS.parse(latest, OFFERS.name)
-    repeated = checked.duplicates + len(rows) - len(latest)
-    return replace(checked, kept=date_versions(checked.kept), duplicates=repeated, unknown=_unknown_codes(latest))
+    rows = pd.concat(each(paths, _read_file), ignore_index=True) if paths else _rows([])
+    read, rows = len(rows), _in_rome_3(_latest_of_the_day(rows))
+    repeated, unknown, texts = read - len(rows), _unknown_codes(rows), [rows]
+    del rows
+    checked = OFFERS.parse(texts.pop(), OFFERS.name)  # which lets go of the texts
+    return replace(checked, kept=date_versions(checked.kept), duplicates=checked.duplicates + repeated, unknown=unknown)
 
 
 def date_versions(offers: pd.DataFrame) -> pd.DataFrame:

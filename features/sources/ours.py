@@ -37,11 +37,14 @@ def read_table(paths: Sequence[Path], contract: Contract) -> Checked:
 def parse_rows(parts: Sequence[pd.DataFrame], contract: Contract) -> Checked:
     """Check what was read of several files as one table of ours. One row per row of the parts."""
     rows = pd.concat(parts, ignore_index=True) if parts else _no_rows(contract)
+    del parts
     if "territory_kind" in rows:
         rows = rows.assign(territory=_typed_territories(rows))
     if "bids" in rows:
         rows = rows.assign(known_from=_notified(rows))
-    return contract.parse(rows, contract.name)
+    texts = [rows]
+    del rows
+    return contract.parse(texts.pop(), contract.name)  # which lets go of the texts
 
 
 def _notified(rows: pd.DataFrame) -> pd.Series[str]:

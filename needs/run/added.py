@@ -1,6 +1,12 @@
-"""What training added, in published tables: effects, costs of seats, what past courses taught, what rules are worth."""
+"""What training added, in published tables: effects, costs of seats, what past courses taught, what rules are worth.
+
+model = train_effects(features, tables, params)     what the past teaches, learned when it is due
+tables = tell_added(features, params, model)        what it tells beside the options of tonight
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,23 +16,51 @@ from features.contracts import write_estimate
 from features.starts import ENTERED, LISTED
 from features.tables import Tables
 from models.action_scores import explain, score_actions
-from models.effects import Effects, estimate_effects
+from models.effects import estimate_effects
 from models.feedback import score_courses
+from models.personal import Personal, learn_personal
 from models.policy import NOTHING, PolicyParams, judge_policies, net_worth, place_costs
 from models.policy_tree import Tree, fit_tree
 from models.seat_costs import follow_seats
 from needs.params import Params
 
 
-def tell_added(features: Features, known: Tables, params: Params) -> tuple[Effects, dict[str, pd.DataFrame]]:
-    """Estimate what training added, and give the tables that tell it. A row of each is said in the function that makes it."""
+@dataclass(frozen=True)
+class EffectModel:
+    """What the past taught of what training adds: all that a later night needs, and no row of a person.
+
+    ``table`` and ``everybody`` are those of :class:`models.effects.Effects`; ``scores`` tells of past lots and providers,
+    ``policies`` of rules, ``personal`` how far traits move what is told of a person.
+    """
+
+    table: pd.DataFrame
+    everybody: pd.DataFrame
+    scores: pd.DataFrame
+    policies: pd.DataFrame
+    personal: Personal
+
+
+def train_effects(features: Features, known: Tables, params: Params) -> EffectModel:
+    """Learn from past trainees and people alike what training added."""
     limits, smallest = params.features.grades.limits(), params.features.privacy.smallest_cell
-    effects, horizon = estimate_effects(features.starts, params.effects, limits, smallest), params.effects.horizon_months
-    return effects, {
-        "effects": effects.table,
-        "seat_costs": follow_seats(features.options, features.chain, features.outcomes, effects.table, horizon),
-        "course_scores": score_courses(effects.gains, known.purchases, limits, smallest),
-        "policies": judge_rules(features, params),
+    effects = estimate_effects(features.starts, params.effects, limits, smallest)
+    return EffectModel(
+        table=effects.table,
+        everybody=effects.everybody,
+        scores=score_courses(effects.gains, known.purchases, limits, smallest),
+        policies=judge_rules(features, params),
+        personal=learn_personal(features.starts, effects, params.personal),
+    )
+
+
+def tell_added(features: Features, params: Params, model: EffectModel) -> dict[str, pd.DataFrame]:
+    """Give the published tables of what training added. A row of each is said in the function that makes it."""
+    horizon = params.effects.horizon_months
+    return {
+        "effects": model.table,
+        "seat_costs": follow_seats(features.options, features.chain, features.outcomes, model.table, horizon),
+        "course_scores": model.scores,
+        "policies": model.policies,
     }
 
 

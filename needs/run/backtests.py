@@ -21,19 +21,20 @@ from needs.home import Home
 from needs.params import Params
 from needs.run.code import code_version
 from needs.run.forecasts import JUDGED, KEY, NAIVE, OURS
+from needs.run.known import day_of
 from needs.run.lock import alone
-from needs.run.nightly import Clock, day_of
+from needs.run.nightly import Clock
 from needs.run.progress import step
 from needs.show.plots import Picture, can_draw, draw_backtest
 from needs.store.lake import read_tables
-from needs.store.registry import Store, Trial, can_record, record_backtest
+from needs.store.registry import Made, Store, record_backtest
 
 _FIGURES = "%.6g"
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What a backtest found and where it lies; without a picture or a run, the package it needs is not installed."""
+    """What a backtest found and where it lies; without a picture, the package it needs is not installed."""
 
     as_of: pd.Timestamp
     origins: tuple[str, ...]
@@ -61,8 +62,8 @@ def run_backtest(home: Home, params: Params, as_of: str | None, *, clock: Clock 
         with step("scores and picture") as rows:
             files = _write(home.var / "backtests" / f"{day:%Y-%m-%d}", judged, scores, params.show.language)
             store = Store.of(home.var, params.execution.tracking)
-            trial = Trial(f"{day:%Y-%m-%d}", started, clock(), _settings(params), _prints(home, known, params), scores, files)
-            run = record_backtest(store, trial) if can_record() else ""
+            made = Made(f"{day:%Y-%m-%d}", started, _settings(params), _prints(home, known, params))
+            run = record_backtest(store, made, scores, files, clock())
             rows |= {"files": len(files)}
     picture = next((path for path in files if path.suffix == ".png"), None)
     return Judged(day, tuple(sorted(judged.told["origin"].unique())), scores, files[0], picture, run, store.uri)

@@ -104,18 +104,9 @@ def grounds_of(known: Tables, as_of: pd.Timestamp) -> Grounds:
 def tables_of(
     plan: Plan, ranked: pd.DataFrame, needs: pd.DataFrame, features: Features, inputs: Inputs
 ) -> dict[str, pd.DataFrame]:
-    """Give the tables of the plan: its lots and their details, changes since the last purchase, equity, assumptions."""
+    """Give the tables of the plan: its lots and their details, changes since the last purchase, equity."""
     with step("details of lots") as rows:
-        run = {
-            "run_id": inputs.run_id,
-            "as_of": f"{inputs.as_of:%Y-%m-%d}",
-            "exercise": str(inputs.exercise),
-            "horizon": f"{inputs.served[0]} – {inputs.served[-1]}",
-            "code_version": inputs.code,
-            "data_sha256": inputs.data_sha256,
-            "params_sha256": inputs.params.sha256(),
-        }
-        decided = Decided(plan, ranked, needs, features, inputs.tables, inputs.as_of, run)
+        decided = Decided(plan, ranked, needs, features, inputs.tables, inputs.as_of)
         told = tell_purchase(decided, inputs.params)
         rows |= {"lots in": len(decided.lots), "rows": sum(map(len, told.values()))}
     return {"lots": plan.lots, "rejected_lots": plan.rejected, **told}

@@ -13,6 +13,7 @@ from models.gap import yearly_gap
 from models.purchase import Plan
 from models.ranking import Known, rank_options
 from needs.run.buying import decide, what_is_known
+from needs.run.forecasts import months_ahead, train_forecast
 from needs.run.inputs import Inputs
 from needs.run.pipeline import forecast, needs_of_bassins
 
@@ -34,7 +35,7 @@ def choose(inputs: Inputs) -> Chosen:
     params, limits = inputs.params, inputs.params.features.grades.limits()
     features = build_features(inputs.tables, inputs.as_of, params.features, inputs.exercise)
     effects = estimate_effects(features.starts, params.effects, limits, params.features.privacy.smallest_cell)
-    forecasts = forecast(features, inputs)
+    forecasts = forecast(features, inputs, train_forecast(features, months_ahead(inputs), params))
     needs = needs_of_bassins(forecasts, features, sector_links(features.crosswalks), inputs)
     gaps = yearly_gap(needs)
     known = what_is_known(features, effects.table, forecasts, inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,7 @@ class Digested:
     everybody: pd.DataFrame
     door: Door
     stale_days: int
+    models_told: Sequence[Line] = ()
 
     @property
     def needs_months(self) -> int:
@@ -51,6 +52,7 @@ def write_digest(digested: Digested, params: Params) -> pd.DataFrame:
     lines = [
         *_sources(digested),
         *_people(digested, params),
+        *digested.models_told,
         *_forecasts(digested),
         *_skills(digested),
         *_effects(digested, params),
@@ -85,18 +87,11 @@ def _sources(digested: Digested) -> Iterator[Line]:
             yield "warning", "sources.missing", {"source": name}, 0.0
     if count := int(digested.features.seen.border["positions"].sum()):
         yield "info", "sources.border", {"count": count}, count
-    if count := _unused(digested.known):
-        yield "warning", "sources.unused", {"source": "overrides", "count": count}, count
     if count := int(digested.features.seen.unplaced_signals["signals"].sum()):
         yield "warning", "sources.unplaced_signals", {"count": count}, count
     if count := len(digested.features.crosswalks.corrections):
         yield "info", "sources.corrections", {"count": count}, count
     yield from _unmapped(digested.features.unmapped)
-
-
-def _unused(known: Tables) -> int:
-    """Count the human decisions that no step uses yet: those on crosswalks, groups of sectors and lots are used."""
-    return int((~known.overrides["object"].isin(["crosswalk", "sector_group", "lot"])).sum())
 
 
 def _unmapped(listed: pd.DataFrame) -> Iterator[Line]:

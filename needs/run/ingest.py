@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features import facts
-from features.contracts import Checked, Contract
+from features.contracts import Checked, Contract, fingerprint
 from features.crosswalks import hold_corrections
 from features.intake import take_in
 from features.sources import SOURCES, Source, files_of, sources_in, strangers_in
@@ -22,10 +24,11 @@ from features.vocabulary import InputError
 from needs.home import SIMULATED, Home
 from needs.params import IngestParams
 from needs.privacy import hold_key, load_key, pseudonymise
+from needs.run.code import code_version
 from needs.run.door import Door
-from needs.run.progress import counted
+from needs.run.progress import ENDED, counted, measured
 from needs.show.figures import safe_cell
-from needs.store.lake import read_manifest, write_table
+from needs.store.lake import drop_table, move_in, print_files, print_of, print_table, read_manifest, write_table
 
 log = logging.getLogger(__name__)
 _READ = "read"  # a column for as long as rows are sorted: in which place each was read
@@ -33,7 +36,7 @@ _READ = "read"  # a column for as long as rows are sorted: in which place each w
 
 @dataclass(frozen=True)
 class Arrival:
-    """What became of the rows of one source, and the codes that no nomenclature holds (one row per column and code)."""
+    """What became of the rows of one source, and how many codes no nomenclature holds; ``new`` when it was read this time."""
 
     source: str
     read: int
@@ -41,13 +44,15 @@ class Arrival:
     rejected: int
     duplicates: int
     outside: int
-    unknown: pd.DataFrame
+    unknown: int
+    new: bool = True
 
 
-def ingest(home: Home, params: IngestParams, only: Sequence[str] = ()) -> list[Arrival]:
+def ingest(home: Home, params: IngestParams, only: Sequence[str] = (), *, again: bool = True) -> list[Arrival]:
     """Load into the lake the sources that ``data/raw`` holds, or those named. One that is refused leaves its table as it was.
 
-    All sources are read before the refusals are told, each with its reason, in one error.
+    All sources are read before the refusals are told, each with its reason, in one error. Unless ``again``, those are left
+    that lie in the lake whole, and whose files and way of reading are the same as when they were read.
     """
     wanted = _wanted(only)
     _tell_unread(home)
@@ -66,14 +71,75 @@ def ingest(home: Home, params: IngestParams, only: Sequence[str] = ()) -> list[A
         )
     if any(files and "person" in SOURCES[name].contract.names for name, files in found.items()):
         hold_key(load_key(create=True), home.key_mark)
-    communes = region_communes(home, params)
-    arrivals: list[Arrival] = []
+    communes, arrivals = region_communes(home, params), list[Arrival]()
     for name, files in counted(found.items(), "reading", unit="source", total=len(found)):
         with _gathered(faults):
-            arrivals += [_load(home, SOURCES[name], files, communes, params)] if files else _forget(home, SOURCES[name])
+            source = SOURCES[name]
+            arrivals += [_arrive(home, source, files, communes, params, again)] if files else _forget(home, source)
     if faults:
         raise InputError(*dict.fromkeys(faults))
     return arrivals
+
+
+def _arrive(
+    home: Home, source: Source, files: Sequence[Path], communes: pd.DataFrame, params: IngestParams, again: bool
+) -> Arrival:
+    """Load a source, or leave it as it lies when nothing would change."""
+    mark, told, made_of = _mark(home, source), _read_mark(home, source), _made_of(home, files, communes, params)
+    if told and told["lies"] != print_table(home.lake, source.contract):
+        log.warning("%s: its table does not lie as it was written, and is read again", source.name)
+        drop_table(home.lake, source.contract)
+    elif told and told["made_of"] == made_of and not again:
+        return Arrival(**{**told["arrival"], "new": False})
+    mark.unlink(missing_ok=True)
+    arrival = _load(home, source, files, communes, params)
+    if _made_of(home, files, communes, params) != made_of:
+        raise InputError(
+            f"{home.raw / source.folder}: a file of {source.name} changed while it was read. Deliver it whole (under another "
+            "name first, then renamed), and run again."
+        )
+    with _writing(home):
+        lies = print_table(home.lake, source.contract)
+        move_in(mark, json.dumps({"made_of": made_of, "lies": lies, "arrival": asdict(arrival)}, indent=1))
+    return arrival
+
+
+def recall(home: Home) -> list[Arrival]:
+    """Say what became of every source when it was last read."""
+    told = (_read_mark(home, source) for source in SOURCES.values())
+    return [Arrival(**{**mark["arrival"], "new": False}) for mark in told if mark]
+
+
+def list_changed(home: Home, params: IngestParams) -> list[str]:
+    """List the sources that would be read now: their files, or the way they are read, are not those of the last time."""
+    communes, changed = region_communes(home, params), []
+    for name, source in SOURCES.items():
+        files, told = raw_files(home, source), _read_mark(home, source)
+        lies = told.get("lies") == print_table(home.lake, source.contract)
+        same = told.get("made_of") == _made_of(home, files, communes, params) if files else not told
+        changed += [] if same and (lies or not files) else [name]
+    return changed
+
+
+def _made_of(home: Home, files: Sequence[Path], communes: pd.DataFrame, params: IngestParams) -> str:
+    """Hash what the table of a source is made of: files, and all that decides how they are read."""
+    key = home.key_mark.read_text(encoding="utf-8") if home.key_mark.exists() else ""
+    region = fingerprint(iter([("communes", communes)]))
+    return print_of(code_version(), params.model_dump_json(), region, key, print_files(files))
+
+
+def _mark(home: Home, source: Source) -> Path:
+    """Say where it is noted, beside a table, what it was read from."""
+    return home.lake / source.name / "read.json"
+
+
+def _read_mark(home: Home, source: Source) -> dict[str, Any]:
+    """Read what a table was read from (``made_of``), how it lay then (``lies``), what became of its rows; nothing if not."""
+    try:
+        told: dict[str, Any] = json.loads(_mark(home, source).read_text(encoding="utf-8"))
+        return told if {"made_of", "lies", "arrival"} <= told.keys() else {}
+    except (OSError, ValueError):
+        return {}
 
 
 @contextmanager
@@ -102,7 +168,7 @@ def door_of(home: Home, arrivals: Sequence[Arrival]) -> Door:
     return Door(
         {arrival.source: arrival.rejected for arrival in arrivals if arrival.rejected},
         home.simulated,
-        {arrival.source: len(arrival.unknown) for arrival in arrivals if len(arrival.unknown)},
+        {arrival.source: arrival.unknown for arrival in arrivals if arrival.unknown},
     )
 
 
@@ -133,6 +199,7 @@ def _forget(home: Home, source: Source) -> list[Arrival]:
     if (manifest := read_manifest(home.lake, source.contract)) and manifest.rows:
         log.warning("%s holds no %s any more: its %d rows leave the lake", home.raw / source.folder, source.name, manifest.rows)
         write_table(home.lake, source.contract, source.contract.empty())
+    _mark(home, source).unlink(missing_ok=True)
     for listed in (home.rejected, home.unknown):
         (listed / f"{source.name}.csv").unlink(missing_ok=True)
     return []
@@ -169,17 +236,23 @@ def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFr
         write_table(home.lake, source.contract, *_in_order(kept, checked.origin, source.contract))
         _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
     counts = (checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
+    took, told = (
+        measured(started),
+        dict(zip(("rows in", "kept", "rejected", "repeated", "outside the Region"), counts, strict=True)),
+    )
     log.info(
         "read %s: %d rows in, %d kept, %d rejected, %d repeated, %d outside the Region, %.1f s",
-        *(source.name, *counts, time.monotonic() - started),
+        *(source.name, *counts, took["seconds"]),
+        extra={"event": ENDED, "step": f"read {source.name}", "rows": told, **took},
     )
-    return Arrival(source.name, *counts, checked.unknown)
+    return Arrival(source.name, *counts, len(checked.unknown))
 
 
 def _in_order(kept: pd.DataFrame, origin: pd.DataFrame, contract: Contract) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Put rows in the order of their table, and beside them where each was read. Same rows, twice."""
     ordered = contract.sort(kept.assign(**{_READ: np.arange(len(kept))}))
-    return ordered.drop(columns=_READ), origin.iloc[ordered[_READ].to_numpy()].reset_index(drop=True)
+    places = ordered.pop(_READ).to_numpy()
+    return ordered, origin if (np.diff(places) == 1).all() else origin.iloc[places].reset_index(drop=True)
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from features.demand import last_full_month
-from features.tables import Tables
+from features.tables import Tables, hash_prints
 from features.vocabulary import InputError
 from models.purchase import served_months
 from needs.params import Params
@@ -18,20 +20,40 @@ from needs.run.door import Door
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run is made of, and the name this gives it."""
+    """What a run is made of, and the name this gives it.
 
-    tables: Tables
+    ``reading`` gives the tables known on its day, ``prints`` a hash of each, so that a run that is there already reads none.
+    ``model`` names the models in force where they were not learned from these inputs, but earlier.
+    """
+
+    reading: Callable[[], Tables]
     as_of: pd.Timestamp
     params: Params
     door: Door
     code: str
-    data_sha256: str
+    prints: Mapping[str, str]
+    model: str = ""
+
+    @cached_property
+    def tables(self) -> Tables:
+        """What was known."""
+        return self.reading()
+
+    def let_go(self) -> None:
+        """Let the tables go that were read: who asks for one later reads it again."""
+        self.__dict__.pop("tables", None)
+
+    @property
+    def data_sha256(self) -> str:
+        """A hash of all that was known."""
+        return hash_prints(self.prints)
 
     @property
     def run_id(self) -> str:
-        """``as_of`` and a hash of data, parameters, code and overrides: the same inputs give the same run."""
-        parts = "|".join([f"{self.as_of:%Y-%m-%d}", self.data_sha256, self.params.sha256(), self.code, str(self.door)])
-        return f"{self.as_of:%Y%m%d}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
+        """``as_of`` and a hash of data, parameters, code, overrides and earlier models: the same inputs give the same run."""
+        day = f"{self.as_of:%Y-%m-%d}"
+        parts = [day, self.data_sha256, self.params.sha256(), self.code, str(self.door), *([self.model] if self.model else [])]
+        return f"{self.as_of:%Y%m%d}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"
 
     @property
     def exercise(self) -> int:
@@ -47,10 +69,14 @@ class Inputs:
 def gather(tables: Tables, as_of: pd.Timestamp, params: Params, door: Door) -> Inputs:
     """Bring together what a run is made of: only what was known at ``as_of``."""
     known = tables.known_at(as_of)
-    inputs = Inputs(known, as_of, params, door, code_version(), known.fingerprint())
+    return hold_exercise(Inputs(lambda: known, as_of, params, door, code_version(), known.prints()))
+
+
+def hold_exercise(inputs: Inputs) -> Inputs:
+    """Refuse an exercise that is over. Same inputs."""
     if not inputs.served:
         raise InputError(
             f"purchase.exercise {inputs.exercise} serves the months to June {inputs.exercise + 1}, which are over on "
-            f"{as_of:%Y-%m-%d}. Give a later year, like {as_of.year + 1}."
+            f"{inputs.as_of:%Y-%m-%d}. Give a later year, like {inputs.as_of.year + 1}."
         )
     return inputs

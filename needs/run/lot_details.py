@@ -1,7 +1,7 @@
 """What a lot needs to be tendered beside its places and its price, and what the plan is set against, as published tables.
 
 ``lot_details`` completes ``lots`` and ``rejected_lots``; ``purchase_changes`` sets the plan against the last purchase,
-``plan_equity`` its expected entrants against who looks for work; ``assumptions`` says under which parameters all this holds.
+``plan_equity`` its expected entrants against who looks for work.
 """
 
 from __future__ import annotations
@@ -37,18 +37,16 @@ from features.seats import attach_sessions, read_lots
 from features.supply import latest_people, round_along
 from features.tables import Tables
 from features.vocabulary import REGION
-from models.envelopes import Envelope, Rule
+from models.envelopes import Envelope
 from models.gap import yearly_gap
 from models.purchase import Plan
-from needs.params import Params, describe_params
+from needs.params import Params
 from needs.run.skills import targets_of_lots
 
 _CODES_TOLD = 6  # occupations or families of a lot: a Formacode leads to many
 _STRONG = 4.0  # a cause stands out from this class, of 1 to 5
 _CAUSES_TOLD = 2
 NO_CAUSE = "none_strong"
-_STATED = ("purchase.envelopes", "purchase.rules")  # told one by one
-_PLAN_PARAMS = ("purchase.", "ranking.", "features.privacy.", "features.grades.")
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,6 @@ class Decided:
     features: Features
     known: Tables
     as_of: pd.Timestamp
-    run: dict[str, str]
 
     @property
     def lots(self) -> pd.DataFrame:
@@ -88,7 +85,6 @@ def tell_purchase(decided: Decided, params: Params) -> dict[str, pd.DataFrame]:
         "lot_details": describe_lots(decided, shares, params),
         "purchase_changes": compare_purchases(decided),
         "plan_equity": compare_groups(decided, shares, entrants, params),
-        "assumptions": list_assumptions(decided, params),
     }
 
 
@@ -370,31 +366,3 @@ def _by_territory(people: pd.DataFrame, bought: pd.DataFrame) -> pd.DataFrame:
     sums = bought.groupby("territory")["expected_entries"].sum().rename("entries")
     rows = counts.join(sums, how="left").fillna({"entries": 0.0}).reset_index()
     return rows.assign(group="territory=" + rows["territory"], seen=np.inf)[["group", "people", "entries", "seen"]]
-
-
-def list_assumptions(decided: Decided, params: Params) -> pd.DataFrame:
-    """List what the plan holds under: the run, then the parameters of purchase, ranking, privacy, grades. One row per name."""
-    described = describe_params(params)
-    kept = described[described["name"].str.startswith(_PLAN_PARAMS) & ~described["name"].isin(_STATED)]
-    run = [{"name": f"run.{name}", "value": value} for name, value in decided.run.items()]
-    stated = [
-        {"name": f"purchase.{what}.{each.name}", "value": _set_values(each)}
-        for what, members in (("envelopes", params.purchase.envelopes), ("rules", params.purchase.rules))
-        for each in members
-    ]
-    columns = ["name", "value", "default", "unit", "meaning"]
-    rows = pd.concat([pd.DataFrame(run), pd.DataFrame(stated), kept], ignore_index=True)[columns].astype("str").fillna("")
-    return rows.assign(line=range(1, len(rows) + 1))
-
-
-def _set_values(member: Envelope | Rule) -> str:
-    """Spell what an envelope or a rule says beside its name, what it leaves open aside."""
-    said = member.model_dump(exclude_defaults=True, exclude={"name"})
-    return ", ".join(f"{name} {_plain(value)}" for name, value in said.items())
-
-
-def _plain(value: object) -> str:
-    """Spell a value as people write it: no decimals where there are none, lists as words."""
-    if isinstance(value, tuple):
-        return " ".join(map(str, value))
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

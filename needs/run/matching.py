@@ -16,13 +16,13 @@ from features.reach import within_reach
 from features.skills import listed_skills
 from features.supply import latest_people
 from models.course_groups import EVERY
-from models.effects import Effects
 from models.likelihood import show_rates
 from models.market import Knowledge, Market, open_market
 from models.matching import MatchingParams, tell_granted, tell_loads
 from models.pathways import build_stairs
-from models.personal import audit, learn_personal
+from models.personal import audit
 from models.ranking import GENERAL
+from needs.run.added import EffectModel
 from needs.run.inputs import Inputs
 from needs.run.match_judged import judge_matches, prescribed_ahead, what_orders_see
 from needs.run.serving import Failed, serve, without
@@ -52,15 +52,15 @@ class Proposed:
     failed: tuple[Failed, ...] = ()
 
 
-def propose(features: Features, effects: Effects, ranked: pd.DataFrame, links: pd.DataFrame, inputs: Inputs) -> Proposed:
+def propose(features: Features, effects: EffectModel, ranked: pd.DataFrame, links: pd.DataFrame, inputs: Inputs) -> Proposed:
     """Propose courses to everybody who may enter one and does not object.
 
     Raises :class:`needs.run.serving.TerritoriesFailed` where territories fail that the run may not do without.
     """
     params, smallest = inputs.params, inputs.params.features.privacy.smallest_cell
-    known = bring_together(features, effects, ranked, inputs)
+    known = bring_together(features, effects.table, ranked, inputs)
     market = open_market(known, inputs.as_of, params.matching.entry, params.matching.likelihood)
-    moves = learn_personal(features.starts, effects, params.personal).moves(features.tonight)
+    moves = effects.personal.moves(features.tonight)
     people = describe_people(features, moves)
     served = serve(_asking(people), build_stairs(market, params.pathways, features.given, features.asked), params)
     people, matched = without(people, served.failed), served.matched
@@ -119,8 +119,8 @@ def _listed(pairs: pd.DataFrame, persons: pd.Series[str]) -> pd.Series[str]:
     return persons.map(joined).astype("str").fillna("")
 
 
-def bring_together(features: Features, effects: Effects, ranked: pd.DataFrame, inputs: Inputs) -> Knowledge:
-    """Bring together what courses are and what they add."""
+def bring_together(features: Features, effects: pd.DataFrame, ranked: pd.DataFrame, inputs: Inputs) -> Knowledge:
+    """Bring together what courses are and what they add. ``effects`` is the published table."""
     params = inputs.params
     shows = show_rates(inputs.tables.trainings, inputs.as_of, params.matching.likelihood)
     courses = features.courses.assign(
@@ -137,11 +137,10 @@ def _of_type(kinds: pd.Series[str], told: pd.Series[float]) -> pd.Series[float]:
     return kinds.map(told).astype("float64").fillna(float(told[""]))
 
 
-def usual_gains(courses: pd.DataFrame, effects: Effects, horizon: int) -> pd.Series[float]:
+def usual_gains(courses: pd.DataFrame, effects: pd.DataFrame, horizon: int) -> pd.Series[float]:
     """Say what each course adds for anybody: the effect of its type in its sector, else of its type. Missing where unknown."""
-    table = effects.table
-    asked = (table["group"] == EVERY) & (table["outcome"] == "durable") & (table["horizon_months"] == horizon)
-    told = table[asked].set_index(["action_type", "sector"])["value"]
+    asked = (effects["group"] == EVERY) & (effects["outcome"] == "durable") & (effects["horizon_months"] == horizon)
+    told = effects[asked].set_index(["action_type", "sector"])["value"]
     of_pair = told.reindex(pd.MultiIndex.from_frame(courses[["action_type", "sector"]])).to_numpy()
     of_type = told.reindex(pd.MultiIndex.from_arrays([courses["action_type"], [""] * len(courses)])).to_numpy()
     return pd.Series(np.where(np.isnan(of_pair), of_type, of_pair), index=courses.index, dtype="float64")

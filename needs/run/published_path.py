@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select
 from features.vocabulary import REGION
 from models.gap import yearly_gap
 from needs.run.cell import Cell, Figure
+from needs.store.database import reading
 from needs.store.schema import CURRENT_RUN, TABLES, conform
 
 
@@ -53,7 +54,7 @@ def _read(engine: Engine, table: str, **where: str) -> pd.DataFrame:
     query = select(*(column for column in columns if column.name != "run_id"))
     query = query.join(CURRENT_RUN, CURRENT_RUN.c.run_id == columns.run_id)
     query = query.where(*(columns[name] == value for name, value in where.items()))
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
     names = [column.name for column in columns if column.name != "run_id"]
     return conform(table, pd.DataFrame([dict(row) for row in rows], columns=names, dtype=object))

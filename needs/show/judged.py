@@ -13,7 +13,6 @@ from needs.run.forecasts import NAIVE, OURS
 from needs.show import plots
 from needs.show.figures import count, percent
 from needs.show.messages import say
-from needs.store import registry
 
 _DAY = {"fr": "%d/%m/%Y", "en": "%Y-%m-%d"}
 _GAP = "  "
@@ -84,6 +83,4 @@ def _places(judged: Judged, language: str) -> Iterator[str]:
     """Say where scores, picture and run lie, and what to install for those that are not there."""
     yield str(judged.file)
     yield str(judged.picture) if judged.picture else say("backtest.no_picture", language, install=plots.INSTALL)
-    yield (
-        f"MLflow {judged.store} {judged.run}" if judged.run else say("backtest.no_registry", language, install=registry.INSTALL)
-    )
+    yield f"MLflow {judged.store} {judged.run}"

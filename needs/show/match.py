@@ -17,7 +17,7 @@ from needs.run.adviser import advise
 from needs.run.adviser_sheet import AdviserSheet
 from needs.run.counter import Counter
 from needs.run.desk import take
-from needs.run.nightly import database_url
+from needs.run.shown import database_url
 from needs.show import figures
 from needs.show.adviser import Names, page_of
 from needs.show.adviser_page import as_text, write_page

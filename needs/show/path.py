@@ -19,11 +19,12 @@ from features.vocabulary import InputError
 from needs.home import Home
 from needs.params import Params
 from needs.run.cell import Cell, Figure, look_at
-from needs.run.nightly import database_url, day_of
+from needs.run.known import day_of
 from needs.run.origins import Ground, by_file, find_rows
 from needs.run.path import trace
 from needs.run.progress import ticking
 from needs.run.published_path import trace_published
+from needs.run.shown import database_url
 from needs.show.asked import read_asked
 from needs.show.messages import say
 from needs.show.published import open_current

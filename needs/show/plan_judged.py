@@ -12,10 +12,12 @@ from features.build import build_features
 from models.effects import estimate_effects
 from needs.home import Home
 from needs.params import Params
+from needs.run.known import day_of
 from needs.run.lock import alone
-from needs.run.nightly import Clock, database_url, day_of
+from needs.run.nightly import Clock
 from needs.run.plan_backtest import BEST, OURS, Verdict, backtest_plan
 from needs.run.progress import step
+from needs.run.shown import database_url
 from needs.show.figures import count, percent
 from needs.show.messages import say
 from needs.store.lake import read_tables

@@ -1,4 +1,4 @@
-"""How forecasts fared, at a glance: one picture of a backtest, in the language of the planner.
+"""How forecasts fared, at a glance: a picture of a backtest, and one of a training, in the language of the planner.
 
 Matplotlib is an extra: ``pip install 'skills-needs[plots]'``. Colours are those of Okabe and Ito (2008), which people who see
 fewer colours tell apart; models also differ by their markers. The same scores give the same bytes.
@@ -91,6 +91,33 @@ def draw_backtest(picture: Picture, path: Path) -> Path:
         handles, labels = (found[::-1] for found in errors.get_legend_handles_labels())
         figure.legend(handles, labels, loc="outside lower center", ncols=len(picture.models), frameon=False)
         figure.suptitle(picture.say("title"), fontsize=13)
+        figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})
+    return path
+
+
+def draw_training(scores: pd.DataFrame, path: Path, language: str) -> Path:
+    """Draw the error of champion and challenger by months ahead into a PNG file, one part per grain.
+
+    ``scores`` has one row per metric and step (0: all): champion, challenger.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grains = ("bassin", "occupation")
+    with matplotlib.rc_context({"axes.titlesize": 11, "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(_SIZE[0], _SIZE[1] / 2), layout="constrained")
+        for axes, grain in zip(figure.subplots(1, len(grains)), grains, strict=True):
+            rows = scores[(scores["metric"] == f"forecast.{grain}.wape") & (scores["step"] > 0)]
+            for place, model in enumerate(("champion", "challenger")):
+                axes.plot(
+                    rows["step"], rows[model] * 100, color=_COLOURS[place], marker=_MARKERS[place],
+                    label=say(f"training.{model}", language),
+                )  # fmt: skip
+            axes.set(title=say(f"training.{grain}", language), xlabel=say("training.step", language))
+            axes.set(ylabel=say("backtest.wape", language))
+            axes.set_ylim(bottom=0)
+            axes.legend(frameon=False)
         figure.savefig(path, format="png", dpi=_DPI, metadata={"Software": None})
     return path
 

@@ -10,7 +10,7 @@ from features import facts
 from features.vocabulary import BASSIN, InputError
 from needs.home import Home
 from needs.params import Params
-from needs.run.nightly import database_url
+from needs.run.shown import database_url
 from needs.show import figures
 from needs.show.messages import say
 from needs.show.published import open_current

@@ -11,14 +11,17 @@ from needs.home import Home
 from needs.params import Params, describe_params
 from needs.run.ingest import ingest
 from needs.run.lock import alone
-from needs.run.nightly import database_url, run_nightly, show
 from needs.run.progress import ticking
+from needs.run.shown import database_url, show_current
 from needs.show.checked import tell_check as tell_check
 from needs.show.match import tell_match as tell_match
+from needs.show.night import tell_nightly as tell_nightly
+from needs.show.night import tell_where
 from needs.show.proposals import tell_plan as tell_plan
 from needs.show.published import absent_file
 from needs.show.whatif import tell_what_if as tell_what_if
 from needs.store.publish import NOTHING, list_runs, open_database, rollback
+from needs.store.roles import grant_script
 from needs.twin import draw
 from needs.twin.worlds import load_world
 
@@ -56,26 +59,16 @@ def tell_ingest(home: Home, params: Params, sources: Sequence[str]) -> str:
         counts = f"{arrival.kept:,} rows kept, {arrival.rejected:,} wrong, {arrival.duplicates:,} repeated"
         told.append(f"{arrival.source:<20} {counts}, {arrival.outside:,} outside the Region")
         told += [f"  wrong rows     {home.rejected / arrival.source}.csv"] if arrival.rejected else []
-        told += (
-            [f"  unknown codes  {home.unknown / arrival.source}.csv ({len(arrival.unknown)})"] if len(arrival.unknown) else []
-        )
+        told += [f"  unknown codes  {home.unknown / arrival.source}.csv ({arrival.unknown})"] if arrival.unknown else []
     return "\n".join([*told, f"lake                 {home.lake}"])
-
-
-def tell_nightly(home: Home, params: Params, as_of: str | None) -> str:
-    """Run the chain and say where the results lie."""
-    published = run_nightly(home, params, as_of)
-    state = "published" if published.new else "already published: nothing changed"
-    shown = [f"run {published.run_id} {state}", f"page      {published.report}", f"database  {published.database}"]
-    return "\n".join([*shown, *(f"export    {path}" for path in published.exports)])
 
 
 def tell_report(home: Home, params: Params) -> str:
     """Write the page and the exports again and say where they lie."""
     if absent_file(database_url(home, params)):
         raise InputError(NOTHING)
-    page, exports = show(home, params)
-    return "\n".join(str(path) for path in (page, *exports))
+    shown = show_current(home, params)
+    return "\n".join(str(path) for path in (shown.page, *shown.exports))
 
 
 def tell_runs(home: Home, params: Params) -> str:
@@ -85,9 +78,11 @@ def tell_runs(home: Home, params: Params) -> str:
     listed = list_runs(open_database(database_url(home, params)))
     if listed.empty:
         return NOTHING
+    since = pd.to_datetime(listed["published_at"], utc=True).dt.strftime("%Y-%m-%d %H:%M UTC")
     rows = [
-        f"{'*' if row.current else ' '} {row.run_id}  as of {row.as_of}  finished {row.finished_at}  {row.status}"
-        for row in listed.itertuples()
+        f"{'*' if row.current else ' '} {row.run_id}  as of {row.as_of}  finished {row.finished_at}  {row.status}  "
+        f"code {row.code_version}{f'  current since {when}, by {row.published_by}' if row.current else ''}"
+        for row, when in zip(listed.itertuples(), since, strict=True)
     ]
     return "\n".join([*rows, "* = current"])
 
@@ -97,9 +92,12 @@ def tell_rollback(home: Home, params: Params, run: str | None) -> str:
     if absent_file(database_url(home, params)):
         raise InputError(NOTHING)
     target = rollback(open_database(database_url(home, params)), run)
-    page, exports = show(home, params)
-    shown = [f"{target} is the current run", f"page      {page}"]
-    return "\n".join([*shown, *(f"export    {path}" for path in exports)])
+    return "\n".join([f"{target} is the current run", *tell_where(show_current(home, params))])
+
+
+def tell_grant(home: Home, params: Params, role: str, *, with_persons: bool) -> str:
+    """Write the script that lets a role read what is published, and nothing else."""
+    return grant_script(database_url(home, params), role, with_persons=with_persons)
 
 
 def tell_params(params: Params) -> str:

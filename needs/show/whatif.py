@@ -16,7 +16,7 @@ from needs.home import Home
 from needs.params import Params
 from needs.run.buying import grounds_of
 from needs.run.digest_plan import tell_rules
-from needs.run.nightly import database_url
+from needs.run.shown import database_url
 from needs.run.whatif import (
     Bought,
     Scenario,

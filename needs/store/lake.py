@@ -6,10 +6,11 @@ beside a pseudonym would tell whose it is: of tables of persons only the file is
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,8 +22,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from features.contracts import Contract, fingerprint
+from features.known import known_rows
 from features.lazy import empty_dataset
-from features.tables import CONTRACTS, OFFERS, Tables
+from features.tables import CONTRACT, CONTRACTS, OFFERS, Tables, newest_in
 from features.vocabulary import InputError
 
 MANIFEST = "manifest.json"
@@ -57,6 +59,7 @@ def write_table(lake: Path, contract: Contract, frame: pd.DataFrame, origin: pd.
     same = bool(current and current.sha256 == sha256 and _rows_in(_parts(table / edition)) == current.rows)
     traced = fingerprint(iter([("origin", told)])) if told is not None else ""
     if current and same and traced in ("", current.origin):
+        _keep_edition(table, edition)
         return current
     if not same:
         shutil.rmtree(table / edition, ignore_errors=True)
@@ -68,11 +71,16 @@ def write_table(lake: Path, contract: Contract, frame: pd.DataFrame, origin: pd.
         if told is not None:
             _write_origin(folder, told.iloc[rows])
     manifest = Manifest(contract.name, len(frame), sha256, _newest(contract, frame), traced)
-    _move_in(table / MANIFEST, json.dumps(asdict(manifest), indent=1))
-    for older in table.glob("edition=*"):
-        if older.name != edition:
-            shutil.rmtree(older, ignore_errors=True)
+    move_in(table / MANIFEST, json.dumps(asdict(manifest), indent=1))
+    _keep_edition(table, edition)
     return manifest
+
+
+def _keep_edition(table: Path, edition: str) -> None:
+    """Remove what was written before, or was never written to its end."""
+    for other in table.glob("edition=*"):
+        if other.name != edition:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _told(contract: Contract, origin: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -100,17 +108,49 @@ def _write_origin(folder: Path, origin: pd.DataFrame) -> None:
     (folder / f".{_ORIGIN}").replace(folder / _ORIGIN)
 
 
-def _move_in(path: Path, text: str) -> None:
+def move_in(path: Path, text: str) -> None:
     """Write a small file in one move."""
     path.parent.mkdir(parents=True, exist_ok=True)
     (path.parent / f".{path.name}").write_text(text, encoding="utf-8")
     (path.parent / f".{path.name}").replace(path)
 
 
+def print_of(*parts: str) -> str:
+    """Hash some texts to one."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def print_files(files: Sequence[Path]) -> str:
+    """Hash the names and the bytes of some files."""
+    return print_of(*(part for path in files for part in (path.name, _hash_file(path))))
+
+
+def print_table(lake: Path, contract: Contract) -> str:
+    """Hash all that lies of a table: another print when a byte was lost."""
+    folder = lake / contract.name
+    lying = [folder / MANIFEST, *sorted(folder.glob("edition=*/*/*.parquet"))]
+    return print_of(
+        *(part for path in lying if path.exists() for part in (f"{path.parent.name}/{path.name}", _hash_file(path)))
+    )
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_manifest(lake: Path, contract: Contract) -> Manifest | None:
     """Say what a table of the lake holds; nothing when it was never loaded."""
     path = lake / contract.name / MANIFEST
-    return Manifest(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    try:
+        return Manifest(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: is damaged. Load the table again: needs ingest {contract.name}") from error
+
+
+def drop_table(lake: Path, contract: Contract) -> None:
+    """Remove a table that does not lie as it was written, so that it is written anew."""
+    shutil.rmtree(lake / contract.name, ignore_errors=True)
 
 
 def _newest(contract: Contract, frame: pd.DataFrame) -> str:
@@ -174,12 +214,25 @@ def _read_whole(lake: Path, contract: Contract, read: Callable[[list[Path]], _Re
         manifest = read_manifest(lake, contract)
         if not manifest or not manifest.rows:
             return None
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _told_damaged(lake, contract):
             parts = _parts(lake / contract.name / _edition(manifest.sha256))
             if _rows_in(parts) == manifest.rows:
                 _hold_columns(lake, contract, parts[0])
                 return read(parts)
     raise InputError(f"{lake / contract.name}: a part of the table is missing. Load it again: needs ingest {contract.name}")
+
+
+@contextmanager
+def _told_damaged(lake: Path, contract: Contract) -> Iterator[None]:
+    """Say in words that a part is no longer what was written."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(
+            f"{lake / contract.name}: a part of the table is damaged. Load it again: needs ingest {contract.name}"
+        ) from error
 
 
 def _hold_columns(lake: Path, contract: Contract, part: Path) -> None:
@@ -209,6 +262,28 @@ def read_tables(lake: Path) -> Tables:
     return Tables(offers=open_table(lake, OFFERS), **held, until=pd.Timestamp.max)
 
 
+class KnownTables(Tables):
+    """The tables of a lake as they were known on a day, each read once it is asked for."""
+
+    lake: Path
+
+    def __init__(self, lake: Path, day: pd.Timestamp) -> None:
+        for name, value in {"lake": lake, OFFERS.name: open_table(lake, OFFERS), "until": day}.items():
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """Read a table."""
+        if name not in CONTRACT or name == OFFERS.name:
+            raise AttributeError(name)
+        rows = known_rows(CONTRACT[name], lambda contract: read_table(self.lake, contract), self.until)
+        object.__setattr__(self, name, rows)
+        return rows
+
+    def newest_of(self, contract: Contract) -> list[pd.Timestamp]:
+        """The day on which the newest row of a table became known; none without any. Only days are read."""
+        return newest_in(open_table(self.lake, contract), contract.known_from, self.until)
+
+
 def newest_day(lake: Path) -> str:
     """Say up to which day the lake knows anything of the Region's own; empty when it holds nothing.
 
@@ -216,3 +291,9 @@ def newest_day(lake: Path) -> str:
     """
     manifests = [read_manifest(lake, contract) for contract in CONTRACTS if not contract.national]
     return max((manifest.known_from for manifest in manifests if manifest), default="")
+
+
+def ages_of(lake: Path, as_of: pd.Timestamp) -> dict[str, int]:
+    """Say how many days before a day the newest row of each table became known; tables without a clock or a row have no age."""
+    manifests = [read_manifest(lake, contract) for contract in CONTRACTS]
+    return {told.source: (as_of - pd.Timestamp(told.known_from)).days for told in manifests if told and told.known_from}

@@ -17,7 +17,7 @@ from models.envelopes import RESERVED
 from models.lessons import STEPS as STEPS_TAUGHT
 from models.seat_costs import STEPS
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 METADATA = MetaData()
 
 _Type = type[Text] | type[Float[float]] | type[Integer] | type[BigInteger]
@@ -218,7 +218,22 @@ _PUBLISHED: dict[str, tuple[_Types, _Types]] = {
     ),
     "match_measures": (_texts("rule", "group", "measure"), {**_numbers("value"), **_counts("people")}),
     "digest": (_counts("line"), {**_texts("severity", "topic", "message"), **_numbers("figure")}),
+    "feature_profiles": (
+        {**_texts("feature"), **_counts("bin")},
+        {**_numbers("low", "high", "share"), **_counts("n")},
+    ),
 }
+_BESIDE: dict[str, tuple[_Types, _Types]] = {
+    "gates": (
+        _texts("gate", "group"),
+        {
+            **_numbers("now", "before", "value", "low", "high"),
+            **_counts("held"),
+            **_texts("note", "author", "motive", "expires"),
+        },
+    ),
+}
+"""What is told of a run beside its tables: it depends on the run before too, and not on the inputs alone."""
 
 
 def _table(name: str, key: _Types, columns: _Types) -> Table:
@@ -233,6 +248,8 @@ def _table(name: str, key: _Types, columns: _Types) -> Table:
 
 
 TABLES: Mapping[str, Table] = {name: _table(name, key, columns) for name, (key, columns) in _PUBLISHED.items()}
+BESIDE: Mapping[str, Table] = {name: _table(name, key, columns) for name, (key, columns) in _BESIDE.items()}
+EVERY: Mapping[str, Table] = {**TABLES, **BESIDE}
 RUNS = Table(
     "runs",
     METADATA,
@@ -255,9 +272,13 @@ CURRENT_RUN = Table(
 EDITION = Table("schema_edition", METADATA, Column("schema_version", Integer, primary_key=True, autoincrement=False))
 
 
+def _shape(name: str) -> tuple[_Types, _Types]:
+    return (_PUBLISHED | _BESIDE)[name]
+
+
 def key_of(name: str) -> list[str]:
     """List the key columns of a published table, without ``run_id``."""
-    return list(_PUBLISHED[name][0])
+    return list(_shape(name)[0])
 
 
 def empty(name: str) -> pd.DataFrame:
@@ -271,7 +292,7 @@ def conform(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     Missing columns become empty. A column the table does not have, a key that is missing or a cell that does not fit
     its type is a bug and raises ``ValueError``.
     """
-    key, columns = _PUBLISHED[name]
+    key, columns = _shape(name)
     types = {**key, **columns}
     if unexpected := [column for column in frame if column not in types]:
         raise ValueError(f"{name}: unexpected columns {unexpected}; the table has {list(types)}")
@@ -280,7 +301,10 @@ def conform(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     cells = {column: _typed(frame, column, kind, name) for column, kind in types.items()}
     for column in key:
         cells[column] = _filled(cells[column], name)
-    return pd.DataFrame(cells, index=frame.index).sort_values(list(key), kind="stable", ignore_index=True)
+    typed = pd.DataFrame(cells, index=frame.index, copy=False).reset_index(drop=True)
+    order = typed[list(key)].sort_values(list(key), kind="stable").index.to_numpy()
+    # Millions of rows that stand in their order already are not copied.
+    return typed if np.all(order[1:] > order[:-1]) else typed.take(order).reset_index(drop=True)
 
 
 def _typed(frame: pd.DataFrame, column: str, kind: _Type, table: str) -> pd.Series:
@@ -290,7 +314,7 @@ def _typed(frame: pd.DataFrame, column: str, kind: _Type, table: str) -> pd.Seri
     try:
         if kind is Text:
             return _text(cells)
-        numbers = cells.astype("float64") if kind is Float else cells.astype("Int64")
+        numbers = cells.astype("float64") + 0.0 if kind is Float else cells.astype("Int64")  # a database knows no -0.0
     except (TypeError, ValueError) as error:
         raise ValueError(f"{table}.{column}: {error}") from error
     if kind is Float and np.isinf(numbers.to_numpy()).any():
