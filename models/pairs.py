@@ -147,7 +147,9 @@ def scan(people: Seekers, courses: Sessions, roads: Roads, tastes: Tastes, price
             _fill_effects(zone, courses, tastes, effect, best)
         fill_fits(who, people, tastes, within, fits)
         moves[:] = people.moves[who]
-        weight, eager = people.weight[who], max(moves.max(), least)
+        weight, eager = people.weight[who], least
+        for move in moves:
+            eager = max(eager, move)
         for at in range(roads.ends_at[home], roads.ends_at[home + 1]):
             if roads.km[at] > people.reach[who]:
                 break

@@ -243,7 +243,7 @@ def test_without_mlflow_the_champion_on_disk_serves_however_old_and_it_is_said(
     choose(home, known, days=1)
     with caplog.at_level(logging.WARNING):
         alone = choose(home, known, days=60, tracking=NOBODY)
-    assert (alone.model_id, topics(alone)) == (known.models.about.name, ["unreachable"])
+    assert (alone.model_id, topics(alone), alone.reached) == (known.models.about.name, ["used"], False)
     assert alone.told[0][0] == "warning"
     assert same(alone.models, known.models)
     assert any("cannot be used" in record.getMessage() for record in caplog.records)
@@ -262,14 +262,14 @@ def test_without_mlflow_and_without_a_champion_that_may_serve_models_are_trained
         if harm == "changed":
             spring(home.var / "models" / models.about.name, home.root / "sprung")
     alone = choose(home, known, tracking=NOBODY)
-    assert (alone.model_id, topics(alone)) == ("", ["unreachable"])
+    assert (alone.model_id, alone.reached) == ("", False)
     assert same(alone.models, known.models)
     assert not (home.root / "sprung").exists()
 
 
 def test_a_database_of_mlflow_that_broke_does_not_fail_the_night(home: Home, known: Known) -> None:
     (home.var / "mlflow.db").write_bytes(b"this is no database" * 1000)
-    assert topics(choose(home, known)) == ["unreachable"]
+    assert not choose(home, known).reached
 
 
 def test_models_name_themselves_by_what_they_were_made_of_and_not_by_where(home: Home, known: Known) -> None:

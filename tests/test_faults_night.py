@@ -53,7 +53,11 @@ from needs.store.publish import COMPLETE, PARTIAL, list_runs, open_database, rea
 
 Undisturbed = Callable[..., Seen]
 NOBODY_THERE = "execution.tracking=http://127.0.0.1:9"
-AT_ONCE = partial(os.environ.update, {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"})
+
+
+def at_once() -> None:
+    """Do not try again where nobody answers."""
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 
 
 def runs_of(home: Home) -> list[str]:
@@ -141,7 +145,7 @@ def test_a_night_without_mlflow_goes_on_with_what_is_at_hand_and_says_so(
 ) -> None:
     if not at_hand:
         shutil.rmtree(home.var / "models")
-    told = night(home, PLAN, NOBODY_THERE, befalls=[AT_ONCE])
+    told = night(home, PLAN, NOBODY_THERE, befalls=[at_once])
     assert told.code == 0, told.err
     assert "MLflow ne répond pas" in told.out
     assert ("training of forecasts" in steps_of(home)) != at_hand

@@ -370,7 +370,7 @@ def test_a_run_that_is_read_back_passes_and_a_fault_says_how_to_let_it_through(
     file = tmp_path / "gates.csv"
     file.write_text(f"{waiver_header()}\n{line.replace('NAME', 'A. Martin').replace('REASON', 'source réduite')}\n", "utf-8")
     decided = SOURCES["overrides"].read([file]).kept
-    known = replace(inputs, tables=replace(inputs.tables, overrides=OVERRIDES.sort(decided)))
+    known = replace(inputs, reading=lambda: replace(inputs.tables, overrides=OVERRIDES.sort(decided)))
     signed = judge_run(faulty, features, bought(inputs), before, known).set_index(["gate", "group"])
     assert signed.loc[("rows", "outcomes"), ["author", "motive", "note"]].tolist() == ["A. Martin", "source réduite", "waived"]
 
@@ -384,7 +384,7 @@ def test_nothing_is_read_where_nothing_was_published(tmp_path: Path) -> None:
 def test_waivers_cannot_break_a_law(inputs: Inputs, features: Features, published: Tables) -> None:
     crowded = published | {"session_loads": published["session_loads"].assign(seats=0, expected_load=1.0)}
     rows = [(gate, "A", "2026-03-01", "2026-04-30") for gate in GATES]
-    waived = replace(inputs, tables=replace(inputs.tables, overrides=overrides(*rows)))
+    waived = replace(inputs, reading=lambda: replace(inputs.tables, overrides=overrides(*rows)))
     with pytest.raises(GateRefusal, match="beyond their seats"):
         judge_run(crowded, features, bought(inputs), {}, waived)
 

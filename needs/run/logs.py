@@ -212,7 +212,7 @@ def _words_of(record: logging.LogRecord, root: Path) -> str:
 def _prune(folder: Path, keep: int, own: Path) -> None:
     """Remove the oldest logs, never our own; their names sort by their start, as far as the clock was not set back."""
     others = sorted(path for path in folder.glob(_LOGS) if path != own)
-    for path in others[: len(others) + 1 - keep]:
+    for path in others[: max(0, len(others) + 1 - keep)]:
         with suppress(OSError):
             path.unlink()
 

@@ -135,6 +135,8 @@ def print_table(lake: Path, contract: Contract) -> str:
 
 
 def _hash_file(path: Path) -> str:
+    if not path.is_file():  # a pipe would keep whoever reads it waiting; its reader refuses it in words
+        return "no file"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
