@@ -33,6 +33,8 @@ from nights import (
 from features.sources import SOURCES
 from needs.home import Home
 
+pytestmark = pytest.mark.long
+
 Undisturbed = Callable[..., Seen]
 READING = {f"read {name}" for name in SOURCES}
 

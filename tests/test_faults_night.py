@@ -52,6 +52,8 @@ from needs.store.bundles import MANIFEST
 from needs.store.database import reading, writing
 from needs.store.publish import COMPLETE, PARTIAL, list_runs, open_database, read_current
 
+pytestmark = pytest.mark.long
+
 Undisturbed = Callable[..., Seen]
 BESIDE = {"gates"}  # what is told of a run beside the run before, and not of its inputs alone
 NOBODY_THERE = "execution.tracking=http://127.0.0.1:9"
