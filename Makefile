@@ -10,7 +10,7 @@ COMPILE := compile pyproject.toml --universal --python-version 3.11 --generate-h
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test check format lint types imports smoke bench docs lock upgrade clean
+.PHONY: help env run test long check format lint types imports smoke bench docs lock upgrade clean
 .NOTPARALLEL:
 
 help:  ## say what each target does
@@ -31,10 +31,13 @@ run: env  ## draw the simulated region if data/raw is empty, then run the whole 
 	@if [ -z "$$(find data/raw -type f 2>/dev/null | head -n 1)" ]; then $(BIN)/needs demo --scale demo; fi
 	@$(BIN)/needs nightly
 
-test: env  ## pass every test and doctest, in parallel: one thread for each process
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+test: env  ## pass the tests and doctests, in parallel: one thread for each process
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m "not long"
 
-check: env lint types imports test smoke  ## everything a commit must pass
+long: env  ## pass the tests that take their time: nights that break, killed jobs
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m long
+
+check: env lint types imports test long smoke  ## everything a commit must pass
 
 lint: env
 	$(BIN)/ruff format --check .

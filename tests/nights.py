@@ -263,8 +263,8 @@ def fail_in(territory: str, deed: Deed) -> None:
 
 
 def raise_always() -> None:
-    """Fail, in a word that nobody may read."""
-    raise ZeroDivisionError("of somebody")
+    """Fail, with a word that nobody may read."""
+    raise ZeroDivisionError("-".join(("some", "body")))
 
 
 def ask_too_much(left: list[None]) -> None:

@@ -9,11 +9,14 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pytest
 from homes import copy_home
 from nights import At, die, harass, new_signal, night, seen_by_readers, steps_of, url_of
 
 from needs.home import Home
 from needs.run.logs import last_log, read_log
+
+pytestmark = pytest.mark.long
 
 KILLS = 50
 LEARNING = "policy.confidence=0.81"  # with which models must be trained

@@ -52,7 +52,10 @@ from needs.store.bundles import MANIFEST
 from needs.store.database import reading, writing
 from needs.store.publish import COMPLETE, PARTIAL, list_runs, open_database, read_current
 
+pytestmark = pytest.mark.long
+
 Undisturbed = Callable[..., Seen]
+BESIDE = {"gates"}  # what is told of a run beside the run before, and not of its inputs alone
 NOBODY_THERE = "execution.tracking=http://127.0.0.1:9"
 
 
@@ -213,20 +216,19 @@ def test_a_server_that_restarts_in_the_middle_of_copy_costs_the_publishing_alone
 # Clock and company ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("moved", [timedelta(hours=-5), timedelta(days=-10_000), timedelta(days=4_000)])
-def test_a_clock_that_jumps_changes_neither_what_is_published_nor_the_order_of_runs(
-    home: Home, undisturbed: Undisturbed, moved: timedelta
+def test_a_clock_that_jumps_on_and_back_changes_neither_what_is_published_nor_the_order_of_runs(
+    home: Home, undisturbed: Undisturbed
 ) -> None:
     params = load_params(home.params, (PLAN,))
-    first = run_nightly(home, params, clock=lambda: datetime.now(UTC) + moved)
+    first = run_nightly(home, params, clock=lambda: datetime.now(UTC) + timedelta(days=4_000))
     assert seen_by_readers(url_of(home)) == undisturbed(0, PLAN)
     new_decision(home, 1)
-    second = run_nightly(home, load_params(home.params))
+    second = run_nightly(home, load_params(home.params), clock=lambda: datetime.now(UTC) - timedelta(hours=5))
     runs = list_runs(open_database(url_of(home)))
     assert runs["run_id"].tolist()[:2] == [second.run_id, first.run_id]
     assert runs["current"].tolist()[:2] == [True, False]
     assert runs["finished_at"].is_monotonic_decreasing
-    assert unlike(seen_by_readers(url_of(home)), undisturbed(1)) <= {"gates"}  # which are held against the run before
+    assert unlike(seen_by_readers(url_of(home)), undisturbed(1)) <= BESIDE
 
 
 def unlike(seen: Seen, expected: Seen) -> set[str]:
@@ -271,12 +273,12 @@ def test_a_territory_whose_task_always_fails_is_left_out_and_taken_up_by_the_nex
     told = night(home, MATCH, befalls=[partial(fail_in, "BE4444", deed)])
     assert told.code == 4, told.err
     assert re.search(r"BE4444 .*(ZeroDivisionError|MemoryError)", told.out)
-    assert "of somebody" not in told.out + told.err
+    assert "some-body" not in told.out + told.err
     assert runs_of(home) == [PARTIAL, COMPLETE]
     served = set(read_current(open_database(url_of(home)), "recommendations")["person"])
     assert served & people["BE4446"]
     assert not served & people["BE4444"]
-    assert completes(home, MATCH) == undisturbed(0, MATCH)
+    assert unlike(completes(home, MATCH), undisturbed(0, MATCH)) <= BESIDE
     assert runs_of(home) == [COMPLETE, COMPLETE]
 
 
@@ -317,4 +319,4 @@ def test_a_gate_that_refuses_keeps_what_was_published_until_somebody_signs(
     assert "Mme Weber" in told.out
     seen = seen_by_readers(url_of(home))
     assert "Mme Weber" in (home.digests / f"{seen.run_id}.txt").read_text(encoding="utf-8")
-    assert unlike(seen, undisturbed(0, PLAN)) <= {"gates", "digest", "assumptions"}
+    assert unlike(seen, undisturbed(0, PLAN)) <= {*BESIDE, "digest", "assumptions"}

@@ -23,6 +23,7 @@ from needs.home import Home
 from needs.params import IngestParams, load_params
 from needs.privacy import pseudonym
 from needs.run.ingest import ingest
+from needs.run.lock import alone
 from needs.run.pipeline import compute
 from needs.show.checked import tell_check
 from needs.show.messages import say
@@ -212,7 +213,7 @@ def test_a_lake_that_cannot_be_written_is_said_in_words_and_stays(home: Home) ->
     shutil.rmtree(home.rejected, ignore_errors=True)
     home.rejected.write_text("a file where a folder should be", encoding="utf-8")
     signals(home, "2025;BE")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match=r"signals\.csv: cannot be read or written .*move it away"), alone(home):
         ingest(home, IngestParams(reject_budget=1.0), ["signals"])
     assert state(home) == before
 

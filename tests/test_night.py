@@ -100,6 +100,12 @@ def test_all_is_made_again_when_forced_and_comes_out_the_same(home: Home, made: 
     assert published(home) == before
 
 
+def test_features_alone_train_nothing(home: Home, made: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("needs.run.nightly.choose_models", lambda *_, **__: pytest.fail("models were chosen"))
+    assert not night(home, only="features").new
+    assert made == ["features"]
+
+
 def test_one_stage_alone_publishes_nothing(home: Home, made: list[str]) -> None:
     before = published(home)
     assert not night(home, only="rank").new

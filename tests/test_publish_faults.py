@@ -17,6 +17,8 @@ from features.vocabulary import InputError
 from needs.store.database import reading, writing
 from needs.store.publish import list_runs, open_database, prune, publish, read_current, rollback
 
+pytestmark = pytest.mark.long
+
 NOBODY = 65534
 HELD = """
 CREATE FUNCTION hold() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(600); RETURN NEW; END' LANGUAGE plpgsql;

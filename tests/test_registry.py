@@ -205,7 +205,7 @@ def _register_many(store: Store, folder: Path, turns: int = 3) -> None:
 
 
 def test_models_registered_at_the_same_time_are_all_there(empty: Store, tmp_path: Path) -> None:
-    jobs = [multiprocessing.get_context("spawn").Process(target=_register_many, args=(empty, tmp_path / n)) for n in ("a", "b")]
+    jobs = [multiprocessing.get_context("fork").Process(target=_register_many, args=(empty, tmp_path / n)) for n in ("a", "b")]
     for job in jobs:
         job.start()
     for job in jobs:

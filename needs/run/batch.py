@@ -15,14 +15,14 @@ from typing import NamedTuple, TypeVar
 import pandas as pd
 from joblib import Parallel, delayed
 
-import needs
 from models.spread import Errand
 from needs.run import engine
+from needs.run.logs import is_ours
 from needs.run.progress import counted
 
 Made = TypeVar("Made")
 Value = TypeVar("Value")
-_HOME = Path(str(needs.__file__)).parents[1]
+_HERE = Path(__file__)
 
 
 def split(frame: pd.DataFrame, at_least: int = 1, alone: Collection[str] = ()) -> list[pd.DataFrame]:
@@ -126,6 +126,7 @@ def _attempt(task: Callable[..., Made], given: tuple[object, ...]) -> Made | Fai
         return task(*given)
     except Exception as error:
         trace = traceback.extract_tb(error.__traceback__)
-        frames = [frame for frame in trace if Path(frame.filename).is_relative_to(_HOME)] or list(trace)
+        ours = [frame for frame in trace if is_ours(Path(frame.filename)) and Path(frame.filename) != _HERE]
+        frames = ours or list(trace)
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno} ({frames[-1].name})"
         return Failure(type(error).__name__, where, "".join(trace.format()), again=isinstance(error, MemoryError))

@@ -265,16 +265,22 @@ def _near(night: _Night) -> Version | None:
 
 def _keep_near(night: _Night, champion: Version) -> None:
     """Note which champion lies at hand, and remove the others."""
+    if _near(night) != champion:
+        _point_at(night, champion)
+    about = About.read(champion.about)
+    for folder in night.shelf.iterdir():
+        if folder.is_dir() and about and folder.name != about.name:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _point_at(night: _Night, champion: Version) -> None:
+    """Write which champion lies at hand."""
     part = night.shelf / f".{_POINTER}"
     with part.open("w", encoding="utf-8") as file:
         json.dump(asdict(champion), file)
         file.flush()
         os.fsync(file.fileno())
     part.replace(night.shelf / _POINTER)
-    about = About.read(champion.about)
-    for folder in night.shelf.iterdir():
-        if folder.is_dir() and about and folder.name != about.name:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 # What is told -----------------------------------------------------------------------------------------------------------

@@ -97,9 +97,8 @@ def _arrive(
             f"{home.raw / source.folder}: a file of {source.name} changed while it was read. Deliver it whole (under another "
             "name first, then renamed), and run again."
         )
-    with _writing(home):
-        lies = print_table(home.lake, source.contract)
-        move_in(mark, json.dumps({"made_of": made_of, "lies": lies, "arrival": asdict(arrival)}, indent=1))
+    lies = print_table(home.lake, source.contract)
+    move_in(mark, json.dumps({"made_of": made_of, "lies": lies, "arrival": asdict(arrival)}, indent=1))
     return arrival
 
 
@@ -224,16 +223,14 @@ def region_communes(home: Home, params: IngestParams) -> pd.DataFrame:
 def _load(home: Home, source: Source, files: Sequence[Path], communes: pd.DataFrame, params: IngestParams) -> Arrival:
     started = time.monotonic()
     checked = take_in(source.read(files, params.publication), source.contract, communes)
-    with _writing(home):
-        _write_rows(home.rejected / f"{source.name}.csv", checked.rejected.sort_values(["file", "line"]))
+    _write_rows(home.rejected / f"{source.name}.csv", checked.rejected.sort_values(["file", "line"]))
     _hold_budget(home, source, checked, params)
     kept = pseudonymise(checked.kept, load_key()) if "person" in checked.kept else checked.kept
     _hold_size(home, source, checked)
     if source.contract is OVERRIDES:
         hold_corrections(checked.kept)
-    with _writing(home):
-        write_table(home.lake, source.contract, *_in_order(kept, checked.origin, source.contract))
-        _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
+    write_table(home.lake, source.contract, *_in_order(kept, checked.origin, source.contract))
+    _write_rows(home.unknown / f"{source.name}.csv", checked.unknown)
     counts = (checked.read, len(kept), len(checked.rejected), checked.duplicates, checked.outside)
     took, told = (
         measured(started),
@@ -252,17 +249,6 @@ def _in_order(kept: pd.DataFrame, origin: pd.DataFrame, contract: Contract) -> t
     ordered = contract.sort(kept.assign(**{_READ: np.arange(len(kept))}))
     places = ordered.pop(_READ).to_numpy()
     return ordered, origin if (np.diff(places) == 1).all() else origin.iloc[places].reset_index(drop=True)
-
-
-@contextmanager
-def _writing(home: Home) -> Iterator[None]:
-    """Say in words what keeps the lake from being written, like a full disk."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{home.var}: cannot be written ({error.strerror or error}). What was loaded before stays; mend it and read again."
-        ) from error
 
 
 def _hold_size(home: Home, source: Source, checked: Checked) -> None:

@@ -13,6 +13,7 @@ from needs.home import Home
 _MEND = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room on its disk, then run again."),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Give this user the right to do so, then run again."),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "Something else lies there: move it away, then run again."),
     **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ENODEV), "Look whether its disk is broken, then run again."),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Too many files are open on this machine: close some, then run again."),
 }

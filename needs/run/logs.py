@@ -195,8 +195,13 @@ def describe_error(error: BaseException, root: Path) -> dict[str, object]:
 def _where(error: BaseException) -> list[str]:
     """List the lines of our code that an error came through, the outermost first."""
     lines = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    inside = [(path.relative_to(_INSTALLED), line) for path, line in lines if path.is_relative_to(_INSTALLED)]
-    return [f"{path.as_posix()}:{line}" for path, line in inside if path.parts[0] in _ROOMS and path != _HERE]
+    inside = [(path.relative_to(_INSTALLED), line) for path, line in lines if is_ours(path)]
+    return [f"{path.as_posix()}:{line}" for path, line in inside if path != _HERE]
+
+
+def is_ours(path: Path) -> bool:
+    """Say whether a file of code is one of our three packages', wherever they and the libraries are installed."""
+    return path.is_relative_to(_INSTALLED) and path.relative_to(_INSTALLED).parts[0] in _ROOMS
 
 
 def _words_of(record: logging.LogRecord, root: Path) -> str:

@@ -132,7 +132,12 @@ class Night:
             return self._show_again()
         day = day_of(self.home, self.asked.as_of, self.started)
         inputs = look_into(self.home, day, self.params, door_of(self.home, arrivals), self.shelf)
-        line, chosen = self._line(inputs)
+        first = self._lay(inputs, Given(None, ""))
+        if self.asked.only == "features":
+            self._tell(inputs)
+            first["features"]
+            return self._done(inputs.run_id)
+        line, chosen = self._line(first)
         self._tell(line.inputs)
         if self.asked.only == "gate":
             self._judge(line, assemble(line, chosen.told), read_before(self.engine))
@@ -169,18 +174,22 @@ class Night:
         with limited(self.params.execution.limits, "ingest"):
             return ingest(self.home, self.params.ingest, again="ingest" in self.asked.again)
 
-    def _line(self, inputs: Inputs) -> tuple[Line, InForce]:
+    def _line(self, first: Line) -> tuple[Line, InForce]:
         """Lay out the stages, with the models in force: those are chosen, and trained if it is due, before anything is told."""
-        asked = {"again": self.asked.again, "barred": frozenset(MADE) - set(self.asked.stages)}
-        first = line_of(inputs, Given(None, ""), self.shelf, **asked)
+        inputs = first.inputs
         with limited(self.params.execution.limits, "training"):
             chosen = choose_models(
                 self.home, lambda: first["features"], inputs, again="training" in self.asked.again, clock=self.clock
             )
         models = Given(chosen.models, chosen.models.about.name)
-        line = line_of(replace(inputs, model=chosen.model_id), models, self.shelf, **asked)
+        line = self._lay(replace(inputs, model=chosen.model_id), models)
         line.made |= first.made
         return line, chosen
+
+    def _lay(self, inputs: Inputs, models: Given) -> Line:
+        """Lay out the stages: those asked for may be made, the others only be taken as they lie."""
+        barred = frozenset(MADE) - set(self.asked.stages)
+        return line_of(inputs, models, self.shelf, again=self.asked.again, barred=barred)
 
     def _publish(self, line: Line, chosen: InForce) -> Published:
         """Publish a run that is not there yet, or that is asked for again, and show the current one."""
