@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
+from threadpoolctl import threadpool_limits
 
 from features.contracts import GradeLimits, write_estimate
 from features.params import Section, param
@@ -93,10 +94,11 @@ def estimate_effects(starts: pd.DataFrame, params: EffectParams, limits: GradeLi
             no_effects(), _no_gains(), pd.DataFrame({name: [] for name in ("outcome", "horizon_months", *_EVERYBODY)})
         )
     describe, asked = Describer.of(starts), Asked.of(starts)
-    rows, gains, everybody = _first_design(starts, others, describe, asked, params, smallest)
-    rows = _add_second_design(rows, starts if others == LISTED else starts.head(0), describe, asked, params, smallest)
-    rows = _add_placebo(rows, _two_arms(starts, ENTERED, others), describe, params, smallest)
-    table = _finish(_add_control(rows, starts, describe, asked, params, smallest), params, limits)
+    with threadpool_limits(limits=1, user_api="blas"):  # sums in one order: the same bytes for any number of threads
+        rows, gains, everybody = _first_design(starts, others, describe, asked, params, smallest)
+        rows = _add_second_design(rows, starts if others == LISTED else starts.head(0), describe, asked, params, smallest)
+        rows = _add_placebo(rows, _two_arms(starts, ENTERED, others), describe, params, smallest)
+        table = _finish(_add_control(rows, starts, describe, asked, params, smallest), params, limits)
     return Effects(table, _held_to_promises(gains, table, params), everybody)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from start_frames import Law, drawn_starts, gathered_from, kept_of, shipped_links
+from threadpoolctl import threadpool_limits
 
 from features.build import GradeParams
 from features.contracts import Checked
@@ -437,6 +438,16 @@ def test_a_sector_too_small_says_nothing_of_its_own() -> None:
 
 
 GONE = ["value", "low", "high", "robustness", "bound_low", "bound_high", "applicants", "applicants_low", "applicants_high"]
+
+
+def test_the_number_of_threads_changes_no_byte() -> None:
+    """The sums of a matrix product depend on how many share it, in the last digit; a plan between two equal lots, on that."""
+    told = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(limits=threads, user_api="blas"):
+            told.append(estimated(world(3)).table)
+    for other in told[1:]:
+        assert_frame_equal(told[0], other, check_exact=True)
 
 
 def test_what_is_refused_has_no_value_and_says_so() -> None:
