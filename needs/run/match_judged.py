@@ -20,6 +20,7 @@ OURS = "matching"
 _TAKEN = ("prescrit", "entre")
 _EVERYBODY, _SUCCESS = "tout_public", "durable"
 _TOLD = ["person", "rank", "session", "gain", "likelihood", "distance_km"]
+_RECOMMENDED = ["person", "rank", "session", "expected_gain", "likelihood", "distance_km"]
 
 
 def what_orders_see(outcomes: pd.DataFrame, trainings: pd.DataFrame, links: pd.DataFrame, horizon: int) -> Past:
@@ -67,7 +68,8 @@ def judge_matches(
     """
     some = people.sort_values("person").head(params.matching.judged)
     searched = some[~some["opposition"].fillna(False).astype(bool) & some["latitude"].notna()].reset_index(drop=True)
-    rules = {OURS: recommendations[recommendations["person"].isin(set(some["person"]))]}
+    ours = recommendations.loc[recommendations["person"].isin(set(some["person"])), _RECOMMENDED]
+    rules = {OURS: ours.astype({"person": "str", "session": "str"})}
     rules |= order_simply([searched] if len(searched) else [], market, past, params.matching.recommendations)
     truth = ahead[ahead["person"].isin(set(some["person"]))]
     against = Against(

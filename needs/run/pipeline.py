@@ -28,7 +28,7 @@ from needs.run.digest_plan import Line as TellingLine
 from needs.run.forecasts import ForecastModel, forecast_levels, months_ahead
 from needs.run.gates import hold_gates, refuse_nothing
 from needs.run.inputs import Inputs
-from needs.run.matching import Proposed, propose
+from needs.run.matching import Proposed, Sight, propose
 from needs.run.profiles import profile_features
 from needs.run.progress import step
 from needs.run.skills import count_mass, tell_skills
@@ -112,10 +112,10 @@ def make_plan(inputs: Inputs, features: Features, forecasts: pd.DataFrame, told:
     return Bought(*buy_training(ranked.options, ranked.needs, forecasts, features, told.tables["course_scores"], inputs))
 
 
-def make_matches(inputs: Inputs, features: Features, told: Told, ranked: Ranked) -> Proposed:
+def make_matches(inputs: Inputs, features: Sight, told: Told, options: pd.DataFrame) -> Proposed:
     """Propose courses to people, and share seats."""
     with step("matches") as rows:
-        proposed = propose(features, told.model, ranked.options, sector_links(features.crosswalks), inputs)
+        proposed = propose(features, told.model, options, sector_links(features.crosswalks), inputs)
         rows |= {
             "people in": len(features.people),
             "proposed": len(proposed.tables["recommendations"]),
@@ -147,6 +147,7 @@ STAGES = (
         Proposed,
         after=("features", "effects", "rank"),
         settings=("matching", "pathways", "advice"),
+        parts={"features": Sight.of, "rank": lambda ranked: ranked.options},
         whole=lambda proposed: not proposed.failed,
     ),
 )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from features.errors import InputError
 from models.match_reasons import ReasonParams, explain
@@ -27,6 +28,8 @@ from needs.store.schema import TABLES
 log = logging.getLogger(__name__)
 _AT_ONCE = 5_000  # people of a part, of whole territories: few tasks, none of them long
 _TOLD = [column.name for column in TABLES["recommendations"].c if column.name != "run_id"]
+_TEXTS = ("person", "session", "reasons", "why_not", "pathway")
+_NARROW = {**dict.fromkeys(_TEXTS, "category"), "rank": "int8", "seats_left": "int32", "step": "int8"}
 
 
 class Failed(NamedTuple):
@@ -49,7 +52,10 @@ class TerritoriesFailed(InputError):  # noqa: N818  # it says what happened
 
 @dataclass(frozen=True)
 class Served:
-    """Who was served and how: ``told`` has a row per person, rank, ``missed`` one per person who is proposed nothing."""
+    """Who was served and how: ``told`` has a row per person, rank, ``missed`` one per person who is proposed nothing.
+
+    Texts that ``told`` says of millions of rows are categories: each is held once.
+    """
 
     matched: Matched
     told: pd.DataFrame
@@ -101,7 +107,7 @@ def _serve(there: pd.DataFrame, alone: Collection[str], stairs: Stairs, params: 
     parts = split(there, _AT_ONCE, alone) or [there]
     matched = match_people(parts, stairs.market, params.matching, spread)
     told = tell_all(matched, [len(part) for part in parts], stairs, params.advice.reasons, spread)
-    nothing = there[~there["person"].isin(set(told["person"]))]
+    nothing = there[~there["person"].isin(told["person"].cat.categories)]
     market = spread.hold(stairs.market)
     errands = [Errand(territories_of(part), (part, market)) for part in split(nothing, _AT_ONCE, alone) or [nothing]]
     return Served(matched, told, pd.concat(spread(nearest_misses, errands), ignore_index=True))
@@ -116,7 +122,19 @@ def tell_all(matched: Matched, sizes: Sequence[int], stairs: Stairs, usual: Reas
     cuts = [(at, min(at + _AT_ONCE, end)) for size, end in zip(sizes, ends, strict=True) for at in _starts(end - size, end)]
     parts = [matched.part(start, end) for start, end in cuts]
     errands = [Errand(territories_of(part.people), (part, held, usual)) for part in parts]
-    return pd.concat(spread(_tell_part, errands), ignore_index=True)
+    return _stack(list(spread(_tell_part, errands)))
+
+
+def _stack(told: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Set what is told of some people below what is told of others. One row per person, rank."""
+    columns = {name: [part[name] for part in told] for name in _TOLD}
+    return pd.DataFrame(
+        {
+            name: union_categoricals(cells, sort_categories=True) if name in _TEXTS else pd.concat(cells, ignore_index=True)
+            for name, cells in columns.items()
+        },
+        copy=False,
+    )
 
 
 def _starts(start: int, end: int) -> range:
@@ -125,9 +143,9 @@ def _starts(start: int, end: int) -> range:
 
 
 def _tell_part(matched: Matched, stairs: Stairs, usual: ReasonParams) -> pd.DataFrame:
-    """Write what is proposed to some people."""
+    """Write what is proposed to some people. One row per person, rank."""
     listed = tell_proposals(matched, stairs.market)
     prices = pd.Series(matched.granted.prices, index=stairs.market.courses["session"])
     follows = follow_proposals([matched.people], listed, stairs, prices).drop(columns=["person", "rank"])
     why = explain(listed, matched.people, stairs.market, usual)
-    return listed.rename(columns={"gain": "expected_gain"}).join([why, follows])[_TOLD]
+    return listed.rename(columns={"gain": "expected_gain"}).join([why, follows])[_TOLD].astype(_NARROW)

@@ -31,12 +31,18 @@ def always(_: object) -> bool:
     return True
 
 
+def itself(result: Thing) -> Thing:
+    """Give a result whole."""
+    return result
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage: ``make(inputs, *results)`` gives its result, a ``kind``, from those of the stages it comes ``after``.
 
-    ``tables`` are those of the lake that it reads itself, ``settings`` the sections of the parameters. A result that is not
-    ``whole`` serves this run alone: it is not laid down, so that the next one tries again.
+    ``tables`` are those of the lake that it reads itself, ``settings`` the sections of the parameters. ``parts`` say what it is
+    given of results that it does not look at whole: the rest need not be held meanwhile. A result that is not ``whole`` serves
+    this run alone: it is not laid down, so that the next one tries again.
     """
 
     name: str
@@ -45,6 +51,7 @@ class Stage:
     after: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    parts: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     whole: Callable[[Any], bool] = always
 
 
@@ -154,6 +161,11 @@ class Line:
         apart = [[part for part in reads if made.get(part) != reads[part]] for made in self.shelf.known(name)]
         return min(apart, key=len, default=["never made"])
 
+    def _put_back(self, names: Collection[str]) -> None:
+        """Let results go that lie on the shelf: who asks for one later takes it from there."""
+        for name in [name for name in names if name in self.made and self._lies(name)]:
+            del self.made[name]
+
     def _lies(self, name: str) -> bool:
         return self.shelf is not None and name not in self.again and self.shelf.holds(name, self.key(name))
 
@@ -170,12 +182,13 @@ class Line:
 
     def _new(self, stage: Stage) -> object:
         """Make a result, within its time, and lay it down."""
-        results = [self[before] for before in stage.after]
+        results = [stage.parts.get(before, itself)(self[before]) for before in stage.after]
         if stage.name in self.barred:
             raise InputError(
                 f"{stage.name}: has not been made of what the lake holds and the parameters say "
                 f"({', '.join(self.changed(stage.name))}). Ask for it too: needs nightly --from {stage.name}"
             )
+        self._put_back(stage.parts)
         with limited(self.limits, stage.name):
             thing = stage.make(self.inputs, *results)
         self.inputs.let_go()  # stages ask for different tables, and all of them take as much memory as what is made of them
