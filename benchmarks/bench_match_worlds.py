@@ -31,7 +31,7 @@ from models.market import Market, lay_out, open_market
 from models.match_measures import measure_seats, ndcg_at, play_out, recall_at
 from models.matching import Laid, find_courses, lists_of, tell_lists
 from needs.home import Home
-from needs.run.added import train_effects
+from needs.run.added import Lived, train_effects
 from needs.run.choice import choose
 from needs.run.inputs import Inputs
 from needs.run.match_judged import OURS, order_simply, what_orders_see
@@ -82,7 +82,7 @@ def recommend(inputs: Inputs) -> dict[str, pd.DataFrame]:
     """Recommend as a run does, and by each simple order. One row per person, rank."""
     params, chosen = inputs.params, choose(inputs)
     links = sector_links(chosen.features.crosswalks)
-    effects = train_effects(chosen.features, inputs.tables, params)
+    effects = train_effects(Lived.of(chosen.features), inputs.tables, params)
     proposed = propose(Sight.of(chosen.features), effects, chosen.ranked, links, inputs)
     market = open_market(proposed.known, inputs.as_of, params.matching.entry, params.matching.likelihood)
     people = proposed.people

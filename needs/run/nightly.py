@@ -177,11 +177,12 @@ class Night:
         inputs = first.inputs
         with limited(self.params.execution.limits, "training"):
             chosen = choose_models(
-                self.home, lambda: first["features"], inputs, again="training" in self.asked.again, clock=self.clock
+                self.home, lambda: first.lend("features"), inputs, again="training" in self.asked.again, clock=self.clock
             )
         models = Given(chosen.models, chosen.models.about.name)
         line = self._lay(replace(inputs, model=chosen.model_id), models)
         line.made |= first.made
+        line.seen |= first.seen
         return line, chosen
 
     def _lay(self, inputs: Inputs, models: Given) -> Line:

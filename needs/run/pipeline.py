@@ -175,8 +175,8 @@ def assemble(line: Line, models_told: Sequence[TellingLine] = ()) -> dict[str, p
 
     ``models_told`` is what the digest says of the models in force.
     """
-    inputs, features, proposed, bought = line.inputs, line["features"], line["match"], line["plan"]
-    told, ranked = line["effects"], line["rank"]
+    inputs, proposed = line.inputs, line["match"]  # made before the others are at hand: it takes most memory
+    features, told, ranked, bought = line["features"], line["effects"], line["rank"], line["plan"]
     tables = {"forecasts": line["forecast"], "sector_needs": ranked.needs, "skill_needs": ranked.skills.needs}
     tables |= {"outcomes": publishable(features.outcomes), **told.tables, **bought.tables}
     tables |= {**proposed.tables, "assumptions": list_assumptions(inputs)}

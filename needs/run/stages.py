@@ -109,7 +109,8 @@ class Shelf:
 class Line:
     """What a run has made so far, and how to make the rest: ``line["plan"]`` makes what it takes to have a plan.
 
-    ``again`` are stages to make though they lie on the shelf, ``barred`` those that may only be taken from it.
+    ``again`` are stages to make though they lie on the shelf, ``barred`` those that may only be taken from it. Those ``seen``
+    were made or taken: they are not made again, and nothing is said of them when they are taken once more.
     """
 
     stages: Sequence[Stage]
@@ -120,6 +121,7 @@ class Line:
     barred: Collection[str] = ()
     limits: LimitParams = field(default_factory=LimitParams)
     made: dict[str, Any] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # each stage says its kind
         """Give a result: the one at hand, else the one on the shelf, else a new one."""
@@ -127,7 +129,14 @@ class Line:
             return self.given[name].thing
         if name not in self.made:
             self.made[name] = self._taken(self.stage(name)) if self._lies(name) else self._new(self.stage(name))
+            self.seen.add(name)
         return self.made[name]
+
+    def lend(self, name: str) -> Any:  # noqa: ANN401  # each stage says its kind
+        """Give a result that is not kept here where it lies on the shelf."""
+        lent = self[name]
+        self._put_back([name])
+        return lent
 
     def stage(self, name: str) -> Stage:
         """Find a stage by its name."""
@@ -167,7 +176,8 @@ class Line:
             del self.made[name]
 
     def _lies(self, name: str) -> bool:
-        return self.shelf is not None and name not in self.again and self.shelf.holds(name, self.key(name))
+        fresh = name in self.seen or name not in self.again
+        return self.shelf is not None and fresh and self.shelf.holds(name, self.key(name))
 
     def _taken(self, stage: Stage) -> object:
         """Take a result from the shelf; what is no longer what was put there is made again."""
@@ -177,7 +187,8 @@ class Line:
         except BundleError as error:
             log.warning("%s: %s It is made again.", stage.name, error)
             return self._new(stage)
-        log.info("%s: taken as it was made, nothing it depends on has changed", stage.name)
+        if stage.name not in self.seen:
+            log.info("%s: taken as it was made, nothing it depends on has changed", stage.name)
         return taken
 
     def _new(self, stage: Stage) -> object:
