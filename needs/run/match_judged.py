@@ -20,7 +20,6 @@ OURS = "matching"
 _TAKEN = ("prescrit", "entre")
 _EVERYBODY, _SUCCESS = "tout_public", "durable"
 _TOLD = ["person", "rank", "session", "gain", "likelihood", "distance_km"]
-_RECOMMENDED = ["person", "rank", "session", "expected_gain", "likelihood", "distance_km"]
 
 
 def what_orders_see(outcomes: pd.DataFrame, trainings: pd.DataFrame, links: pd.DataFrame, horizon: int) -> Past:
@@ -68,7 +67,7 @@ def judge_matches(
     """
     some = people.sort_values("person").head(params.matching.judged)
     searched = some[~some["opposition"].fillna(False).astype(bool) & some["latitude"].notna()].reset_index(drop=True)
-    ours = recommendations.loc[recommendations["person"].isin(set(some["person"])), _RECOMMENDED]
+    ours = recommendations[recommendations["person"].isin(set(some["person"]))]
     rules = {OURS: ours.astype({"person": "str", "session": "str"})}
     rules |= order_simply([searched] if len(searched) else [], market, past, params.matching.recommendations)
     truth = ahead[ahead["person"].isin(set(some["person"]))]
