@@ -169,7 +169,7 @@ def _newest(contract: Contract, frame: pd.DataFrame) -> str:
 def read_table(lake: Path, contract: Contract) -> pd.DataFrame:
     """Read one table in its own order; one that was never loaded has no row. One row: as its contract says."""
     rows = _read_whole(lake, contract, lambda parts: pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True))
-    return contract.empty() if rows is None else contract.sort(rows)
+    return contract.empty() if rows is None else contract.settle(rows)
 
 
 def open_table(lake: Path, contract: Contract) -> ds.Dataset:
