@@ -78,6 +78,8 @@ def serve(asking: pd.DataFrame, stairs: Stairs, params: Params) -> Served:
 
 def without(people: pd.DataFrame, failed: Collection[Failed]) -> pd.DataFrame:
     """Leave out the people of failed territories. Some of the rows."""
+    if not failed:
+        return people
     return people[~people["territory"].fillna("").isin([one.territory for one in failed])]
 
 
@@ -105,8 +107,9 @@ def _refuse_too_many(failed: Sequence[Failed], left: pd.DataFrame, params: Param
 def _serve(there: pd.DataFrame, alone: Collection[str], stairs: Stairs, params: Params, spread: Spread) -> Served:
     """Match people, tell what is proposed to them, and what came nearest for who is proposed nothing."""
     parts = split(there, _AT_ONCE, alone) or [there]
-    matched = match_people(parts, stairs.market, params.matching, spread)
-    told = tell_all(matched, [len(part) for part in parts], stairs, params.advice.reasons, spread)
+    matched, sizes = match_people(parts, stairs.market, params.matching, spread), [len(part) for part in parts]
+    del parts  # who is matched is held already
+    told = tell_all(matched, sizes, stairs, params.advice.reasons, spread)
     nothing = there[~there["person"].isin(told["person"].cat.categories)]
     market = spread.hold(stairs.market)
     errands = [Errand(territories_of(part), (part, market)) for part in split(nothing, _AT_ONCE, alone) or [nothing]]
@@ -126,15 +129,15 @@ def tell_all(matched: Matched, sizes: Sequence[int], stairs: Stairs, usual: Reas
 
 
 def _stack(told: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Set what is told of some people below what is told of others. One row per person, rank."""
-    columns = {name: [part[name] for part in told] for name in _TOLD}
-    return pd.DataFrame(
-        {
-            name: union_categoricals(cells, sort_categories=True) if name in _TEXTS else pd.concat(cells, ignore_index=True)
-            for name, cells in columns.items()
-        },
-        copy=False,
-    )
+    """Set what is told of some people below what is told of others, which is left empty. One row per person, rank."""
+    columns: dict[str, pd.Series | pd.Categorical] = {}
+    for name in _TOLD:
+        cells = [part.pop(name) for part in told]
+        if name in _TEXTS:
+            columns[name] = union_categoricals(cells, sort_categories=True)
+        else:
+            columns[name] = pd.concat(cells, ignore_index=True)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _starts(start: int, end: int) -> range:
