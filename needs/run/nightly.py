@@ -220,6 +220,7 @@ class Night:
             apart = tell_failed(line["match"].failed, language)
             apart += [] if chosen.reached else [tell_unreached(chosen.models.about.as_of, language)]
             message = write_message(tables, before, gates, run, language, extra=apart)
+        line.put_back(["features"])
         with limited(limits, "publish"), step("publish") as rows:
             written = publish(self.engine, run, tables, published_by="nightly", beside={"gates": gates}, again=True)
             prune(self.engine, self.params.execution.keep_runs)

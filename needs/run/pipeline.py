@@ -175,8 +175,8 @@ def assemble(line: Line, models_told: Sequence[TellingLine] = ()) -> dict[str, p
 
     ``models_told`` is what the digest says of the models in force.
     """
-    inputs, proposed = line.inputs, line["match"]  # made before the others are at hand: it takes most memory
-    features, told, ranked, bought = line["features"], line["effects"], line["rank"], line["plan"]
+    inputs, bought, proposed = line.inputs, line["plan"], line["match"]  # one after the other: each takes most of the memory
+    features, told, ranked = line["features"], line["effects"], line["rank"]
     tables = {"forecasts": line["forecast"], "sector_needs": ranked.needs, "skill_needs": ranked.skills.needs}
     tables |= {"outcomes": publishable(features.outcomes), **told.tables, **bought.tables}
     tables |= {**proposed.tables, "assumptions": list_assumptions(inputs)}

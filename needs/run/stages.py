@@ -135,7 +135,7 @@ class Line:
     def lend(self, name: str) -> Any:  # noqa: ANN401  # each stage says its kind
         """Give a result that is not kept here where it lies on the shelf."""
         lent = self[name]
-        self._put_back([name])
+        self.put_back([name])
         return lent
 
     def stage(self, name: str) -> Stage:
@@ -170,7 +170,7 @@ class Line:
         apart = [[part for part in reads if made.get(part) != reads[part]] for made in self.shelf.known(name)]
         return min(apart, key=len, default=["never made"])
 
-    def _put_back(self, names: Collection[str]) -> None:
+    def put_back(self, names: Collection[str]) -> None:
         """Let results go that lie on the shelf: who asks for one later takes it from there."""
         for name in [name for name in names if name in self.made and self._lies(name)]:
             del self.made[name]
@@ -199,7 +199,7 @@ class Line:
                 f"{stage.name}: has not been made of what the lake holds and the parameters say "
                 f"({', '.join(self.changed(stage.name))}). Ask for it too: needs nightly --from {stage.name}"
             )
-        self._put_back(stage.parts)
+        self.put_back(stage.parts)
         with limited(self.limits, stage.name):
             thing = stage.make(self.inputs, *results)
         self.inputs.let_go()  # stages ask for different tables, and all of them take as much memory as what is made of them
