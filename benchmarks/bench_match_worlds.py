@@ -31,11 +31,11 @@ from models.market import Market, lay_out, open_market
 from models.match_measures import measure_seats, ndcg_at, play_out, recall_at
 from models.matching import Laid, find_courses, lists_of, tell_lists
 from needs.home import Home
-from needs.run.added import train_effects
+from needs.run.added import Lived, train_effects
 from needs.run.choice import choose
 from needs.run.inputs import Inputs
 from needs.run.match_judged import OURS, order_simply, what_orders_see
-from needs.run.matching import propose
+from needs.run.matching import Sight, propose
 from needs.twin.surplus import KnownTruth, best_surplus, true_surplus
 
 MATCHED = ("calm", "congestion", "creaming", "misleading_surveys")
@@ -82,14 +82,14 @@ def recommend(inputs: Inputs) -> dict[str, pd.DataFrame]:
     """Recommend as a run does, and by each simple order. One row per person, rank."""
     params, chosen = inputs.params, choose(inputs)
     links = sector_links(chosen.features.crosswalks)
-    effects = train_effects(chosen.features, inputs.tables, params)
-    proposed = propose(chosen.features, effects, chosen.ranked, links, inputs)
+    effects = train_effects(Lived.of(chosen.features), inputs.tables, params)
+    proposed = propose(Sight.of(chosen.features), effects, chosen.ranked, links, inputs)
     market = open_market(proposed.known, inputs.as_of, params.matching.entry, params.matching.likelihood)
     people = proposed.people
     asking = people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()].reset_index(drop=True)
     past = what_orders_see(chosen.features.outcomes, inputs.tables.trainings, links, params.effects.horizon_months)
     return {
-        OURS: proposed.tables["recommendations"],
+        OURS: proposed.tables["recommendations"].astype({"person": "str", "session": "str"}),
         FREELY: choose_freely(asking, market),
         GRANTED: proposed.granted.assign(rank=1),
         **order_simply([asking], market, past, FIRST),

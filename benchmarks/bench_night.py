@@ -59,5 +59,5 @@ def add_offers(home: Home) -> None:
     with gzip.open(min(folder.glob("*.jsonl.gz")), "rt", encoding="utf-8") as lines:
         offers = [json.loads(line) for line in islice(lines, NEW_OFFERS)]
     days = dict.fromkeys(("dateCreation", "dateActualisation"), f"{LATER}T08:00:00.000Z")
-    new = [json.dumps({**offer, **days, "id": f"9{offer['id'][1:]}"}) for offer in offers]
+    new = [json.dumps({**offer, **days, "id": f"N{number:06d}"}) for number, offer in enumerate(offers)]
     (folder / f"offers_{LATER}.jsonl").write_text("\n".join(new) + "\n", encoding="utf-8")

@@ -35,7 +35,7 @@ from models.pathways import ARROW, PathwayParams, best_pathways, build_stairs, f
 from models.personal import learn_personal
 from needs.run.batch import split
 from needs.run.inputs import Inputs
-from needs.run.matching import bring_together, describe_people
+from needs.run.matching import Sight, bring_together, describe_people
 from needs.twin.surplus import KnownTruth, true_surplus
 
 CLIMBED = ("calm", "congestion")
@@ -69,7 +69,7 @@ def climb(inputs: Inputs) -> Climbed:
     effects = estimate_effects(
         features.starts, params.effects, params.features.grades.limits(), params.features.privacy.smallest_cell
     )
-    known = bring_together(features, effects.table, _no_needs(), inputs)
+    known = bring_together(Sight.of(features), effects.table, _no_needs(), inputs)
     market = open_market(known, inputs.as_of, params.matching.entry, params.matching.likelihood)
     parts = split(_people(features, effects, inputs), AT_ONCE)
     matched = match_people(parts, market, params.matching)
@@ -107,7 +107,7 @@ _RANKED = {"territory": "str", "sector": "str", "action_type": "str", "need": "f
 def _people(features: Features, effects: Effects, inputs: Inputs) -> pd.DataFrame:
     """List the people whom a run serves. One row per person."""
     moves = learn_personal(features.starts, effects, inputs.params.personal).moves(features.tonight)
-    people = describe_people(features, moves)
+    people = describe_people(Sight.of(features), moves)
     return people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()]
 
 

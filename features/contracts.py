@@ -194,7 +194,11 @@ class Contract:
 
     def sort(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Put rows and columns in the one order that a table has, whatever the order of its files. Same rows."""
-        return self._ordered(frame.copy(deep=False)).reset_index(drop=True)
+        return self.settle(frame.copy(deep=False))
+
+    def settle(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Put them in that order and leave ``frame`` empty: both together are more than memory may hold. Same rows."""
+        return self._ordered(frame).reset_index(drop=True)
 
     def _ordered(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Put rows in order as :meth:`sort` does, each with its label. ``frame`` may be left empty. Same rows."""

@@ -33,6 +33,7 @@ Whole = NDArray[np.int64]
 Tilt = Callable[[Whole], Numbers]  # rows → a number for each, one column per cell
 _TINY = 1e-12
 _AT_ONCE = 16_384  # rows that are added up at a time
+_TRAITS = 16  # looked at together, which takes as much memory again
 
 
 class ComparisonParams(Section):
@@ -77,7 +78,8 @@ class Sample:
     @cached_property
     def spread(self) -> Numbers:
         """How far people differ, trait by trait: a standard deviation each."""
-        return np.asarray(self.design.std(axis=0), dtype="float64")
+        parts = [self.design[:, at : at + _TRAITS].std(axis=0) for at in range(0, self.design.shape[1], _TRAITS)]
+        return np.concatenate([np.zeros(0), *parts])
 
     @cached_property
     def counted(self) -> Numbers:
@@ -162,9 +164,12 @@ class Crossfit:
         odds = np.median([split.odds for split in self.splits], axis=0)
         alike = odds <= self._limit
         inside, others = np.flatnonzero(sample.treated & alike), np.flatnonzero(~sample.treated & alike)
-        traits = np.hstack([sample.design, np.ones((len(cells), 1))])
-        entered = _add_up(inside, every, _members(cells), lambda rows: traits[rows])
-        stayed = _add_up(others, every, tilt or _plain(cells), lambda rows: odds[rows, None] * traits[rows])
+
+        def traits(rows: Whole) -> Numbers:
+            return np.hstack([sample.design[rows], np.ones((len(rows), 1))])
+
+        entered = _add_up(inside, every, _members(cells), traits)
+        stayed = _add_up(others, every, tilt or _plain(cells), lambda rows: odds[rows, None] * traits(rows))
         ours, theirs = (_share(of[:, 0, :-1], of[:, 0, -1:]) for of in (entered, stayed))
         return np.array([standardised_gap(*both, sample.spread) for both in zip(ours, theirs, strict=True)])
 
@@ -334,14 +339,13 @@ def folds_of(person: Whole, number: int, folds: int) -> Whole:
 
 def _foretell(sample: Sample, known: Flags, asked: Flags, params: ComparisonParams) -> Numbers:
     """Learn outcomes from some rows and foretell those of others. One row per row asked; the mean where little is known."""
-    counted, told = sample.counted[known], np.full((int(asked.sum()), sample.outcomes.shape[1]), np.nan)
-    outcomes, given, wanted = sample.outcomes[known], sample.design[known], sample.design[asked]
-    for columns in _alike(counted):
-        rows = counted[:, columns[0]] > 0
-        if rows.any() and len(wanted):
-            weight = counted[rows, columns[0]]
-            model = Ridge(alpha=params.outcome_penalty)
-            model.fit(given[rows], outcomes[rows][:, columns], sample_weight=weight / weight.mean())
+    told, wanted = np.full((int(asked.sum()), sample.outcomes.shape[1]), np.nan), sample.design[asked]
+    for columns in _alike(sample.counted[known]):
+        rows = np.flatnonzero(known & (sample.counted[:, columns[0]] > 0))
+        if len(rows) and len(wanted):
+            weight = sample.counted[rows, columns[0]]
+            model = Ridge(alpha=params.outcome_penalty, copy_X=False)  # the rows taken out are a copy already
+            model.fit(sample.design[rows], sample.outcomes[rows][:, columns], sample_weight=weight / weight.mean())
             told[:, columns] = model.predict(wanted).reshape(len(wanted), -1)
     return told
 

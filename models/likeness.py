@@ -31,6 +31,7 @@ FLAGS = ("rsa", "qpv", "th", "detained", "neet", "lone_parent", "licence", "want
 CLASSES = ("sex", "level", "department", "season", "domain")
 _KNOTS, _RAREST = 5, 0.01
 _LEAST_CHANCE = 0.05
+_AT_ONCE = 2**14  # people described
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,15 @@ class Describer:
         return cls(columns, learned, scale)
 
     def __call__(self, people: pd.DataFrame) -> Numbers:
-        """Describe people. One row per person, one column per trait and bend of it."""
-        return np.asarray(self.scale.transform(self.learned.transform(_traits(people)[list(self.columns)])), dtype="float64")
+        """Describe people, some at a time: on the way it takes several times the memory of what is said.
+
+        One row per person, one column per trait and bend of it.
+        """
+        design = np.empty((len(people), self.scale.n_features_in_))
+        for start in range(0, len(people), _AT_ONCE):
+            told = self.learned.transform(_traits(people.iloc[start : start + _AT_ONCE])[list(self.columns)])
+            design[start : start + _AT_ONCE] = self.scale.transform(told)
+        return design
 
 
 def _traits(people: pd.DataFrame) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from models.likeness import Describer
 _NEVER = ("wanted_trained", "season", "time")  # of a course, or of a day, not of a person
 _PENALTIES = np.logspace(1, 6, 11)
 _PARTS = 10
+_AT_ONCE = 2**14  # people
 Numbers = NDArray[np.float64]
 _AUDITED = {"sex": ("sex=",), "age": ("age=",), "neet": ("public=neet",), "th": ("public=th",), "qpv": ("public=qpv",)}
 
@@ -47,6 +48,12 @@ class Personal:
         """Say how each person's gain differs from the effect of a type. One row per person, one column per type told."""
         if self.describe is None or people.empty:
             return pd.DataFrame(index=people.index)
+        parts = [self._moves_of(people.iloc[start : start + _AT_ONCE]) for start in range(0, len(people), _AT_ONCE)]
+        return pd.concat(parts)
+
+    def _moves_of(self, people: pd.DataFrame) -> pd.DataFrame:
+        """Say it of some people: what describes them takes more memory than all that is said."""
+        assert self.describe is not None
         design = self.describe(people)
         return pd.DataFrame({kind: model.predict(design) for kind, model in self.models.items()}, index=people.index)
 

@@ -264,6 +264,7 @@ def test_people_are_described_by_themselves_alone_on_one_scale() -> None:
     assert told.std(axis=0).max() == pytest.approx(1.0)
     order = np.random.default_rng(1).permutation(len(starts))[:50]
     assert describe(starts.iloc[order]) == pytest.approx(told[order], abs=1e-12)
+    assert describe(starts.head(0)).shape == (0, told.shape[1])
     unknown = starts.head(3).assign(age=np.nan, level=pd.NA, sex=None, wanted=None, department="D99")
     assert np.isfinite(describe(unknown)).all()
     assert not (describe(unknown) == told[:3]).all()

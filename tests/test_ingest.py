@@ -27,7 +27,7 @@ from needs.run.lock import alone
 from needs.run.pipeline import compute
 from needs.show.checked import tell_check
 from needs.show.messages import say
-from needs.store.lake import newest_day, read_manifest, read_table, read_tables
+from needs.store.lake import KnownTables, newest_day, read_manifest, read_table, read_tables
 
 CONTRACT_OF = {source.name: source.contract for source in SOURCES.values()}
 SIGNALS = ";".join(SOURCES["signals"].contract.headers) + "\n"
@@ -228,6 +228,19 @@ def test_a_file_that_nobody_knows_leaves_the_tables_of_its_folder_as_they_were(h
     with pytest.raises(InputError, match=r"passage\.csv"):
         ingest(home, IngestParams(), ["reference"])
     assert_frame_equal(read_table(home.lake, CONTRACT_OF["occupation_families"]), before)
+
+
+@pytest.mark.parametrize("day", ["2024-06-30", "2026-03-31"])
+def test_tables_of_a_day_are_counted_as_they_are_read_and_none_is_kept_that_is_not_asked_for_by_name(
+    home: Home, day: str
+) -> None:
+    known = KnownTables(home.lake, pd.Timestamp(day))
+    held = [contract for contract in CONTRACT.values() if contract.name != "offers"]
+    counts = {contract.name: known.count(contract.name) for contract in held}
+    assert counts == {contract.name: len(known.frame(contract)) for contract in held}
+    assert known.prints() == read_tables(home.lake).known_at(pd.Timestamp(day)).prints()
+    assert not set(counts) & set(vars(known)) - {"overrides"}
+    assert known.trainings is known.trainings
 
 
 def test_what_a_national_file_is_taken_to_be_known_from_does_not_move_the_day_of_a_run(home: Home) -> None:

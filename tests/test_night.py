@@ -38,8 +38,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     before = stages.Line._new
 
     def note(line: stages.Line, stage: stages.Stage) -> object:
+        made = before(line, stage)
         told.append(stage.name)
-        return before(line, stage)
+        return made
 
     monkeypatch.setattr(stages.Line, "_new", note)
     return told

@@ -18,7 +18,7 @@ from features.vocabulary import InputError
 from needs.store.database import writing
 from needs.store.publish import list_runs, open_database, prune, publish, read_current, rollback
 from needs.store.roles import grant_script
-from needs.store.schema import BESIDE, CURRENT_RUN, EDITION, SCHEMA_VERSION, TABLES, conform, empty, key_of
+from needs.store.schema import BESIDE, CURRENT_RUN, EDITION, SCHEMA_VERSION, TABLES, conform, conform_parts, empty, key_of
 
 
 @pytest.fixture
@@ -34,6 +34,15 @@ def test_what_is_published_is_read_back_as_it_was(engine):
     for name in TABLES:
         expected = conform(name, tables()[name]) if name in tables() else empty(name)
         pd.testing.assert_frame_equal(read_current(engine, name), expected)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 10_000])
+def test_rows_spelt_some_at_a_time_are_those_spelt_at_once_in_any_order_and_as_categories(rows):
+    told = many_rows(23).sample(frac=1, random_state=1)
+    coded = told.astype({name: "category" for name, kind in told.dtypes.items() if kind == "str"})
+    for frame in (told, coded, told.head(0)):
+        parts = pd.concat(conform_parts("forecasts", frame, rows), ignore_index=True)
+        pd.testing.assert_frame_equal(parts, conform("forecasts", told.head(len(frame))))
 
 
 def test_gates_stand_beside_a_run_in_the_same_transaction_and_go_with_it(engine):

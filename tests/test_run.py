@@ -40,7 +40,7 @@ from models.ranking import rank_options
 from models.simple_matches import ORDERS
 from needs.home import Home
 from needs.params import Params, load_params
-from needs.run.added import judge_rules
+from needs.run.added import Lived, judge_rules
 from needs.run.buying import what_is_known
 from needs.run.door import Door
 from needs.run.forecasts import forecast_levels, train_forecast
@@ -81,7 +81,7 @@ def test_every_stage_publishes_something(published: dict[str, pd.DataFrame]) -> 
 
 def test_rules_are_judged_and_told_in_words_where_enough_people_were_compared(built: Features, inputs: Inputs) -> None:
     rules = {"policy": PolicyParams(tree=TreeParams(smallest_leaf=10, depth=2)), "actions": ActionParams(fewest_people=20)}
-    told = judge_rules(built, inputs.params.model_copy(update=rules)).set_index("policy")
+    told = judge_rules(Lived.of(built), inputs.params.model_copy(update=rules)).set_index("policy")
     assert {"status_quo", "nothing", "best_action", "tree_1", "tree_2", "unrestricted"} <= set(told.index)
     assert told.loc["nothing", ["value", "places", "cost", "net"]].eq(0).all()
     assert told["places"].between(0, 1).all()

@@ -1,6 +1,6 @@
 """What training added, in published tables: effects, costs of seats, what past courses taught, what rules are worth.
 
-model = train_effects(features, tables, params)     what the past teaches, learned when it is due
+model = train_effects(lived, tables, params)        what the past teaches, learned when it is due
 tables = tell_added(features, params, model)        what it tells beside the options of tonight
 """
 
@@ -40,16 +40,30 @@ class EffectModel:
     personal: Personal
 
 
-def train_effects(features: Features, known: Tables, params: Params) -> EffectModel:
+@dataclass(frozen=True)
+class Lived:
+    """What effects are learned from: people at a start, what can be bought, and what came of seats. As in their builders."""
+
+    starts: pd.DataFrame
+    options: pd.DataFrame
+    chain: pd.DataFrame
+
+    @classmethod
+    def of(cls, features: Features) -> Lived:
+        """Take it out of all that is known."""
+        return cls(features.starts, features.options, features.chain)
+
+
+def train_effects(lived: Lived, known: Tables, params: Params) -> EffectModel:
     """Learn from past trainees and people alike what training added."""
     limits, smallest = params.features.grades.limits(), params.features.privacy.smallest_cell
-    effects = estimate_effects(features.starts, params.effects, limits, smallest)
+    effects = estimate_effects(lived.starts, params.effects, limits, smallest)
     return EffectModel(
         table=effects.table,
         everybody=effects.everybody,
         scores=score_courses(effects.gains, known.purchases, limits, smallest),
-        policies=judge_rules(features, params),
-        personal=learn_personal(features.starts, effects, params.personal),
+        policies=judge_rules(lived, params),
+        personal=learn_personal(lived.starts, effects, params.personal),
     )
 
 
@@ -64,17 +78,17 @@ def tell_added(features: Features, params: Params, model: EffectModel) -> dict[s
     }
 
 
-def judge_rules(features: Features, params: Params) -> pd.DataFrame:
+def judge_rules(lived: Lived, params: Params) -> pd.DataFrame:
     """Judge rules that say who trains in what, on people of the past. One row per policy; none where too few were compared.
 
     ``cost`` and ``net`` are in durable jobs per person; ``rule`` writes the tree out.
     """
-    starts = features.starts
+    starts = lived.starts
     known = starts[starts[f"durable_{params.effects.horizon_months}"].notna()]
     if min(int((known["arm"] == arm).sum()) for arm in (ENTERED, LISTED)) < 2 * params.policy.tree.smallest_leaf:
         return pd.DataFrame({"policy": pd.Series(dtype="str")})
     scores, people = score_actions(starts, params.effects.horizon_months, params.effects.comparison, params.actions)
-    costs = place_costs(_entry_eur(features, scores.actions), params.policy)
+    costs = place_costs(_entry_eur(lived, scores.actions), params.policy)
     if len(people) < 2 * params.policy.tree.smallest_leaf or len(scores.actions) == 1:
         return pd.DataFrame({"policy": pd.Series(dtype="str")})
     covariates, policy = explain(people, params.personal.excluded), _private(params)
@@ -104,9 +118,9 @@ def _private(params: Params) -> PolicyParams:
     )
 
 
-def _entry_eur(features: Features, actions: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _entry_eur(lived: Lived, actions: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Give the usual price of an entry of each action, empty seats included, by its busiest years; 0 for no training."""
-    options, fill = features.options, features.chain.set_index("action_type")["fill"]
+    options, fill = lived.options, lived.chain.set_index("action_type")["fill"]
     seats = options["busiest"] * options["group"]
     price = (options["place_eur"] * seats).groupby(options["action_type"]).sum() / seats.groupby(options["action_type"]).sum()
     usual = float((options["place_eur"] * seats).sum() / max(float(seats.sum()), 1.0))

@@ -47,6 +47,7 @@ def buy_training(
         "options": offered(ranked, features.chain),
         **tables_of(plan, stable, needs, features, inputs),
     }
+    inputs.let_go()  # lessons look at other tables
     with step("lessons") as rows:
         free = partial(decide, ranked, features.chain, inputs, free=True)
         lessons = tell_lessons(features, inputs.tables, plan, scores, inputs.as_of, inputs.params, free)

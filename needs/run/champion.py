@@ -24,7 +24,7 @@ from needs.params import describe_params
 from needs.run.digest_plan import Line
 from needs.run.inputs import Inputs
 from needs.run.progress import step
-from needs.run.training import FIRST, LATER, LEARNED_BY, About, Models, compare, decide, is_due, train
+from needs.run.training import FIRST, LATER, LEARNED_BY, About, Models, compare, decide, is_due, learn
 from needs.show.plots import can_draw, draw_training
 from needs.store.bundles import BundleError, read_bundle, write_bundle
 from needs.store.registry import (
@@ -70,7 +70,7 @@ def choose_models(
 ) -> InForce:
     """Choose the models of a run; train, judge and promote a challenger first where it is due, or asked for ``again``.
 
-    ``features`` are asked for where something is learned or judged of them, and else not made.
+    ``features`` are asked for each time something is learned or judged of them, and else not made.
 
     MLflow alone never fails a night: where it cannot be used, the champion on disk serves, else models trained for this run.
     """
@@ -130,7 +130,7 @@ class _Night:
 
     @cached_property
     def trained(self) -> Models:
-        return replace(train(self.features(), self.inputs), about=self.wanted)
+        return replace(learn(self.features, self.inputs), about=self.wanted)
 
     def folder(self, about: About) -> Path:
         return self.shelf / about.name

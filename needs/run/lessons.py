@@ -9,9 +9,11 @@ import pandas as pd
 from features.build import Features
 from features.decisions import read_decisions
 from features.exits import Past, link_courses
+from features.known import known_rows
 from features.lots import exercises_over, follow_lots
 from features.seats import Training, seat_chain
 from features.tables import Tables
+from features.training_tables import PURCHASES, SESSIONS, TRAININGS
 from models.lessons import compare_lots
 from models.purchase import Plan
 from models.scored import list_decisions, score_decisions
@@ -57,7 +59,7 @@ def learn(features: Features, known: Tables, scores: pd.DataFrame, as_of: pd.Tim
     parts = []
     for exercise in over:
         before = pd.Timestamp(exercise, 1, 1) - pd.Timedelta(days=1)
-        chain = seat_chain(_training(known.known_at(before)), before, params.features.seats)
+        chain = seat_chain(_training_at(known, before), before, params.features.seats)
         own = followed[followed["exercise"] == exercise].reset_index(drop=True)
         parts.append(compare_lots(own, chain, scores, smallest).rename(columns={"place": "territory"}))
     return _signed(pd.concat(parts, ignore_index=True), known.overrides) if parts else _NOTHING.copy()
@@ -65,6 +67,11 @@ def learn(features: Features, known: Tables, scores: pd.DataFrame, as_of: pd.Tim
 
 def _training(known: Tables) -> Training:
     return Training(known.trainings, known.purchases, known.sessions)
+
+
+def _training_at(known: Tables, day: pd.Timestamp) -> Training:
+    """Give what was known of training on a day, and of nothing else: all tables together are large."""
+    return Training(*(known_rows(contract, known.frame, day) for contract in (TRAININGS, PURCHASES, SESSIONS)))
 
 
 def _signed(lessons: pd.DataFrame, overrides: pd.DataFrame) -> pd.DataFrame:

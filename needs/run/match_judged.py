@@ -67,7 +67,8 @@ def judge_matches(
     """
     some = people.sort_values("person").head(params.matching.judged)
     searched = some[~some["opposition"].fillna(False).astype(bool) & some["latitude"].notna()].reset_index(drop=True)
-    rules = {OURS: recommendations[recommendations["person"].isin(set(some["person"]))]}
+    ours = recommendations[recommendations["person"].isin(set(some["person"]))]
+    rules = {OURS: ours.astype({"person": "str", "session": "str"})}
     rules |= order_simply([searched] if len(searched) else [], market, past, params.matching.recommendations)
     truth = ahead[ahead["person"].isin(set(some["person"]))]
     against = Against(

@@ -5,12 +5,14 @@ knowledge + people → :func:`needs.run.serving.serve` → recommendations, load
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from features.build import Features
+from features.crosswalks import Crosswalks
 from features.holdings import already_held, ready_for
 from features.reach import within_reach
 from features.skills import listed_skills
@@ -22,6 +24,8 @@ from models.matching import MatchingParams, tell_granted, tell_loads
 from models.pathways import build_stairs
 from models.personal import audit
 from models.ranking import GENERAL
+from models.simple_matches import Past
+from needs.params import Params
 from needs.run.added import EffectModel
 from needs.run.inputs import Inputs
 from needs.run.match_judged import judge_matches, prescribed_ahead, what_orders_see
@@ -52,7 +56,29 @@ class Proposed:
     failed: tuple[Failed, ...] = ()
 
 
-def propose(features: Features, effects: EffectModel, ranked: pd.DataFrame, links: pd.DataFrame, inputs: Inputs) -> Proposed:
+@dataclass(frozen=True)
+class Sight:
+    """What matching looks at of the features: people and courses, and what is known of both. Each frame as in its builder."""
+
+    people: pd.DataFrame
+    tonight: pd.DataFrame
+    courses: pd.DataFrame
+    moves: pd.DataFrame
+    holdings: pd.DataFrame
+    asked: pd.DataFrame
+    given: pd.DataFrame
+    travel: pd.DataFrame
+    chain: pd.DataFrame
+    outcomes: pd.DataFrame
+    crosswalks: Crosswalks
+
+    @classmethod
+    def of(cls, features: Features) -> Sight:
+        """Take it out of all that is known."""
+        return cls(**{each.name: getattr(features, each.name) for each in fields(cls)})
+
+
+def propose(features: Sight, effects: EffectModel, ranked: pd.DataFrame, links: pd.DataFrame, inputs: Inputs) -> Proposed:
     """Propose courses to everybody who may enter one and does not object.
 
     Raises :class:`needs.run.serving.TerritoriesFailed` where territories fail that the run may not do without.
@@ -60,6 +86,8 @@ def propose(features: Features, effects: EffectModel, ranked: pd.DataFrame, link
     params, smallest = inputs.params, inputs.params.features.privacy.smallest_cell
     known = bring_together(features, effects.table, ranked, inputs)
     market = open_market(known, inputs.as_of, params.matching.entry, params.matching.likelihood)
+    beside = look_beside(features, links, inputs)
+    inputs.let_go()  # matching takes as much memory as the tables do
     moves = effects.personal.moves(features.tonight)
     people = describe_people(features, moves)
     served = serve(_asking(people), build_stairs(market, params.pathways, features.given, features.asked), params)
@@ -68,7 +96,7 @@ def propose(features: Features, effects: EffectModel, ranked: pd.DataFrame, link
         "recommendations": served.told,
         "session_loads": tell_loads(matched, market, params.matching),
         "unmet": count_unmet(served.missed, links, smallest),
-        "match_measures": _judged(served.told, people, market, features, links, inputs),
+        "match_measures": _judged(served.told, people, market, beside, params),
     }
     return Proposed(
         tables,
@@ -87,19 +115,29 @@ def _asking(people: pd.DataFrame) -> pd.DataFrame:
     return people[~people["opposition"].fillna(False).astype(bool) & people["latitude"].notna()]
 
 
-def _judged(
-    told: pd.DataFrame, people: pd.DataFrame, market: Market, features: Features, links: pd.DataFrame, inputs: Inputs
-) -> pd.DataFrame:
-    """Hold what is proposed against simple orders. One row per rule, group, measure."""
-    tables, params = inputs.tables, inputs.params
-    past = what_orders_see(features.outcomes, tables.trainings, links, params.effects.horizon_months)
+class Beside(NamedTuple):
+    """What measures look at beside what is proposed: what simple orders see, prescriptions ahead, traits of persons."""
+
+    past: Past
+    ahead: pd.DataFrame
+    traits: pd.DataFrame
+
+
+def look_beside(features: Sight, links: pd.DataFrame, inputs: Inputs) -> Beside:
+    """Take from the lake what measures look at. Each frame as in its maker; of traits, one row per person."""
+    tables = inputs.tables
+    past = what_orders_see(features.outcomes, tables.trainings, links, inputs.params.effects.horizon_months)
     ahead = prescribed_ahead(tables.trainings, features.courses, inputs.as_of)
-    traits = latest_people(tables.jobseekers)[["person", *_TRAITS]]
-    beside = people.merge(traits, on="person", how="left", validate="one_to_one")
-    return judge_matches(told, beside, market, past, ahead, params)
+    return Beside(past, ahead, latest_people(tables.jobseekers)[["person", *_TRAITS]])
 
 
-def describe_people(features: Features, moves: pd.DataFrame) -> pd.DataFrame:
+def _judged(told: pd.DataFrame, people: pd.DataFrame, market: Market, beside: Beside, params: Params) -> pd.DataFrame:
+    """Hold what is proposed against simple orders. One row per rule, group, measure."""
+    described = people.merge(beside.traits, on="person", how="left", validate="one_to_one")
+    return judge_matches(told, described, market, beside.past, beside.ahead, params)
+
+
+def describe_people(features: Sight, moves: pd.DataFrame) -> pd.DataFrame:
     """Say of each person what courses look at. One row per person: what is known, ``move_<type>``, ``closed``, ``ready``.
 
     ``closed`` lists the sessions that lead to what the person holds, ``ready`` those that ask something the person holds.
@@ -119,7 +157,7 @@ def _listed(pairs: pd.DataFrame, persons: pd.Series[str]) -> pd.Series[str]:
     return persons.map(joined).astype("str").fillna("")
 
 
-def bring_together(features: Features, effects: pd.DataFrame, ranked: pd.DataFrame, inputs: Inputs) -> Knowledge:
+def bring_together(features: Sight, effects: pd.DataFrame, ranked: pd.DataFrame, inputs: Inputs) -> Knowledge:
     """Bring together what courses are and what they add. ``effects`` is the published table."""
     params = inputs.params
     shows = show_rates(inputs.tables.trainings, inputs.as_of, params.matching.likelihood)

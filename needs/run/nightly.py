@@ -179,11 +179,12 @@ class Night:
         inputs = first.inputs
         with limited(self.params.execution.limits, "training"):
             chosen = choose_models(
-                self.home, lambda: first["features"], inputs, again="training" in self.asked.again, clock=self.clock
+                self.home, lambda: first.lend("features"), inputs, again="training" in self.asked.again, clock=self.clock
             )
         models = Given(chosen.models, chosen.models.about.name)
         line = self._lay(replace(inputs, model=chosen.model_id), models)
         line.made |= first.made
+        line.seen |= first.seen
         return line, chosen
 
     def _lay(self, inputs: Inputs, models: Given) -> Line:
@@ -221,6 +222,7 @@ class Night:
             apart = tell_failed(line["match"].failed, language)
             apart += [] if chosen.reached else [tell_unreached(chosen.models.about.as_of, language)]
             message = write_message(tables, before, gates, run, language, extra=apart)
+        line.put_back(["features"])
         with limited(limits, "publish"), step("publish") as rows:
             written = publish(self.engine, run, tables, published_by="nightly", beside={"gates": gates}, again=True)
             prune(self.engine, self.params.execution.keep_runs)

@@ -30,7 +30,7 @@ from needs.run.digest_plan import Line as TellingLine
 from needs.run.forecasts import ForecastModel, forecast_levels, is_silent, months_ahead
 from needs.run.gates import hold_gates, refuse_nothing
 from needs.run.inputs import Inputs
-from needs.run.matching import Proposed, propose
+from needs.run.matching import Proposed, Sight, propose
 from needs.run.profiles import profile_features
 from needs.run.progress import step
 from needs.run.skills import count_mass, tell_skills
@@ -115,10 +115,10 @@ def make_plan(inputs: Inputs, features: Features, forecasts: pd.DataFrame, told:
     return Bought(*buy_training(ranked.options, ranked.needs, forecasts, features, told.tables["course_scores"], inputs))
 
 
-def make_matches(inputs: Inputs, features: Features, told: Told, ranked: Ranked) -> Proposed:
+def make_matches(inputs: Inputs, features: Sight, told: Told, options: pd.DataFrame) -> Proposed:
     """Propose courses to people, and share seats."""
     with step("matches") as rows:
-        proposed = propose(features, told.model, ranked.options, sector_links(features.crosswalks), inputs)
+        proposed = propose(features, told.model, options, sector_links(features.crosswalks), inputs)
         rows |= {
             "people in": len(features.people),
             "proposed": len(proposed.tables["recommendations"]),
@@ -150,6 +150,7 @@ STAGES = (
         Proposed,
         after=("features", "effects", "rank"),
         settings=("matching", "pathways", "advice"),
+        parts={"features": Sight.of, "rank": lambda ranked: ranked.options},
         whole=lambda proposed: not proposed.failed,
     ),
 )
@@ -177,8 +178,8 @@ def assemble(line: Line, models_told: Sequence[TellingLine] = ()) -> dict[str, p
 
     ``models_told`` is what the digest says of the models in force.
     """
-    inputs, features, proposed, bought = line.inputs, line["features"], line["match"], line["plan"]
-    told, ranked = line["effects"], line["rank"]
+    inputs, bought, proposed = line.inputs, line["plan"], line["match"]  # one after the other: each takes most of the memory
+    features, told, ranked = line["features"], line["effects"], line["rank"]
     tables = {"forecasts": line["forecast"], "sector_needs": ranked.needs, "skill_needs": ranked.skills.needs}
     tables |= {"outcomes": publishable(features.outcomes), **told.tables, **bought.tables}
     tables |= {**proposed.tables, "assumptions": list_assumptions(inputs)}

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from features.errors import InputError
 from models.match_reasons import ReasonParams, explain
@@ -27,6 +28,8 @@ from needs.store.schema import TABLES
 log = logging.getLogger(__name__)
 _AT_ONCE = 5_000  # people of a part, of whole territories: few tasks, none of them long
 _TOLD = [column.name for column in TABLES["recommendations"].c if column.name != "run_id"]
+_TEXTS = ("person", "session", "reasons", "why_not", "pathway")
+_NARROW = {**dict.fromkeys(_TEXTS, "category"), "rank": "int8", "seats_left": "int32", "step": "int8"}
 
 
 class Failed(NamedTuple):
@@ -49,7 +52,10 @@ class TerritoriesFailed(InputError):  # noqa: N818  # it says what happened
 
 @dataclass(frozen=True)
 class Served:
-    """Who was served and how: ``told`` has a row per person, rank, ``missed`` one per person who is proposed nothing."""
+    """Who was served and how: ``told`` has a row per person, rank, ``missed`` one per person who is proposed nothing.
+
+    Texts that ``told`` says of millions of rows are categories: each is held once.
+    """
 
     matched: Matched
     told: pd.DataFrame
@@ -72,6 +78,8 @@ def serve(asking: pd.DataFrame, stairs: Stairs, params: Params) -> Served:
 
 def without(people: pd.DataFrame, failed: Collection[Failed]) -> pd.DataFrame:
     """Leave out the people of failed territories. Some of the rows."""
+    if not failed:
+        return people
     return people[~people["territory"].fillna("").isin([one.territory for one in failed])]
 
 
@@ -99,9 +107,10 @@ def _refuse_too_many(failed: Sequence[Failed], left: pd.DataFrame, params: Param
 def _serve(there: pd.DataFrame, alone: Collection[str], stairs: Stairs, params: Params, spread: Spread) -> Served:
     """Match people, tell what is proposed to them, and what came nearest for who is proposed nothing."""
     parts = split(there, _AT_ONCE, alone) or [there]
-    matched = match_people(parts, stairs.market, params.matching, spread)
-    told = tell_all(matched, [len(part) for part in parts], stairs, params.advice.reasons, spread)
-    nothing = there[~there["person"].isin(set(told["person"]))]
+    matched, sizes = match_people(parts, stairs.market, params.matching, spread), [len(part) for part in parts]
+    del parts  # who is matched is held already
+    told = tell_all(matched, sizes, stairs, params.advice.reasons, spread)
+    nothing = there[~there["person"].isin(told["person"].cat.categories)]
     market = spread.hold(stairs.market)
     errands = [Errand(territories_of(part), (part, market)) for part in split(nothing, _AT_ONCE, alone) or [nothing]]
     return Served(matched, told, pd.concat(spread(nearest_misses, errands), ignore_index=True))
@@ -116,7 +125,19 @@ def tell_all(matched: Matched, sizes: Sequence[int], stairs: Stairs, usual: Reas
     cuts = [(at, min(at + _AT_ONCE, end)) for size, end in zip(sizes, ends, strict=True) for at in _starts(end - size, end)]
     parts = [matched.part(start, end) for start, end in cuts]
     errands = [Errand(territories_of(part.people), (part, held, usual)) for part in parts]
-    return pd.concat(spread(_tell_part, errands), ignore_index=True)
+    return _stack(list(spread(_tell_part, errands)))
+
+
+def _stack(told: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Set what is told of some people below what is told of others, which is left empty. One row per person, rank."""
+    columns: dict[str, pd.Series | pd.Categorical] = {}
+    for name in _TOLD:
+        cells = [part.pop(name) for part in told]
+        if name in _TEXTS:
+            columns[name] = union_categoricals(cells, sort_categories=True)
+        else:
+            columns[name] = pd.concat(cells, ignore_index=True)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _starts(start: int, end: int) -> range:
@@ -125,9 +146,9 @@ def _starts(start: int, end: int) -> range:
 
 
 def _tell_part(matched: Matched, stairs: Stairs, usual: ReasonParams) -> pd.DataFrame:
-    """Write what is proposed to some people."""
+    """Write what is proposed to some people. One row per person, rank."""
     listed = tell_proposals(matched, stairs.market)
     prices = pd.Series(matched.granted.prices, index=stairs.market.courses["session"])
     follows = follow_proposals([matched.people], listed, stairs, prices).drop(columns=["person", "rank"])
     why = explain(listed, matched.people, stairs.market, usual)
-    return listed.rename(columns={"gain": "expected_gain"}).join([why, follows])[_TOLD]
+    return listed.rename(columns={"gain": "expected_gain"}).join([why, follows])[_TOLD].astype(_NARROW)

@@ -31,12 +31,18 @@ def always(_: object) -> bool:
     return True
 
 
+def itself(result: Thing) -> Thing:
+    """Give a result whole."""
+    return result
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage: ``make(inputs, *results)`` gives its result, a ``kind``, from those of the stages it comes ``after``.
 
-    ``tables`` are those of the lake that it reads itself, ``settings`` the sections of the parameters. A result that is not
-    ``whole`` serves this run alone: it is not laid down, so that the next one tries again.
+    ``tables`` are those of the lake that it reads itself, ``settings`` the sections of the parameters. ``parts`` say what it is
+    given of results that it does not look at whole: the rest need not be held meanwhile. A result that is not ``whole`` serves
+    this run alone: it is not laid down, so that the next one tries again.
     """
 
     name: str
@@ -45,6 +51,7 @@ class Stage:
     after: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    parts: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     whole: Callable[[Any], bool] = always
 
 
@@ -113,7 +120,8 @@ class ReadOnlyShelf(Shelf):
 class Line:
     """What a run has made so far, and how to make the rest: ``line["plan"]`` makes what it takes to have a plan.
 
-    ``again`` are stages to make though they lie on the shelf, ``barred`` those that may only be taken from it.
+    ``again`` are stages to make though they lie on the shelf, ``barred`` those that may only be taken from it. Those ``seen``
+    were made or taken: they are not made again, and nothing is said of them when they are taken once more.
     """
 
     stages: Sequence[Stage]
@@ -124,6 +132,7 @@ class Line:
     barred: Collection[str] = ()
     limits: LimitParams = field(default_factory=LimitParams)
     made: dict[str, Any] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # each stage says its kind
         """Give a result: the one at hand, else the one on the shelf, else a new one."""
@@ -131,7 +140,14 @@ class Line:
             return self.given[name].thing
         if name not in self.made:
             self.made[name] = self._taken(self.stage(name)) if self._lies(name) else self._new(self.stage(name))
+            self.seen.add(name)
         return self.made[name]
+
+    def lend(self, name: str) -> Any:  # noqa: ANN401  # each stage says its kind
+        """Give a result that is not kept here where it lies on the shelf."""
+        lent = self[name]
+        self.put_back([name])
+        return lent
 
     def stage(self, name: str) -> Stage:
         """Find a stage by its name."""
@@ -165,8 +181,14 @@ class Line:
         apart = [[part for part in reads if made.get(part) != reads[part]] for made in self.shelf.known(name)]
         return min(apart, key=len, default=["never made"])
 
+    def put_back(self, names: Collection[str]) -> None:
+        """Let results go that lie on the shelf: who asks for one later takes it from there."""
+        for name in [name for name in names if name in self.made and self._lies(name)]:
+            del self.made[name]
+
     def _lies(self, name: str) -> bool:
-        return self.shelf is not None and name not in self.again and self.shelf.holds(name, self.key(name))
+        fresh = name in self.seen or name not in self.again
+        return self.shelf is not None and fresh and self.shelf.holds(name, self.key(name))
 
     def _taken(self, stage: Stage) -> object:
         """Take a result from the shelf; what is no longer what was put there is made again."""
@@ -176,17 +198,19 @@ class Line:
         except BundleError as error:
             log.warning("%s: %s It is made again.", stage.name, error)
             return self._new(stage)
-        log.info("%s: taken as it was made, nothing it depends on has changed", stage.name)
+        if stage.name not in self.seen:
+            log.info("%s: taken as it was made, nothing it depends on has changed", stage.name)
         return taken
 
     def _new(self, stage: Stage) -> object:
         """Make a result, within its time, and lay it down."""
-        results = [self[before] for before in stage.after]
+        results = [stage.parts.get(before, itself)(self[before]) for before in stage.after]
         if stage.name in self.barred:
             raise InputError(
                 f"{stage.name}: has not been made of what the lake holds and the parameters say "
                 f"({', '.join(self.changed(stage.name))}). Ask for it too: needs nightly --from {stage.name}"
             )
+        self.put_back(stage.parts)
         with limited(self.limits, stage.name):
             thing = stage.make(self.inputs, *results)
         self.inputs.let_go()  # stages ask for different tables, and all of them take as much memory as what is made of them

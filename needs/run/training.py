@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -20,7 +20,7 @@ from features.build import Features
 from models import metrics
 from models.course_groups import EVERY
 from needs.params import Params, TrainingParams
-from needs.run.added import EffectModel, train_effects
+from needs.run.added import EffectModel, Lived, train_effects
 from needs.run.code import learning_code
 from needs.run.forecasts import ForecastModel, judge_forecasts, months_ahead, replay, train_forecast
 from needs.run.inputs import Inputs
@@ -98,15 +98,24 @@ class Decision:
 
 def train(features: Features, inputs: Inputs) -> Models:
     """Learn from what is known at the day of a run."""
+    return learn(lambda: features, inputs)
+
+
+def learn(features: Callable[[], Features], inputs: Inputs) -> Models:
+    """Learn as :func:`train` does. The features are asked for each time: what takes most memory looks at a third of them."""
     params = inputs.params
     with step("training of forecasts") as rows:
-        forecast = train_forecast(features, months_ahead(inputs), params)
-        rows |= {"months of series in": len(features.panel), "sets of series": len(forecast.learned)}
+        known = features()
+        forecast = train_forecast(known, months_ahead(inputs), params)
+        rows |= {"months of series in": len(known.panel), "sets of series": len(forecast.learned)}
+        del known
     with step("training of effects") as rows:
-        effects = train_effects(features, inputs.tables, params)
-        rows |= {"starts in": len(features.starts), "effects": len(effects.table)}
+        lived = Lived.of(features())
+        effects = train_effects(lived, inputs.tables, params)
+        rows |= {"starts in": len(lived.starts), "effects": len(effects.table)}
+        del lived
     with step("backtest") as rows:
-        judged = judge_forecasts(features.panel, params.forecast)
+        judged = judge_forecasts(features().panel, params.forecast)
         rows["origins"] = judged["origin"].nunique()
     return Models(About.of(inputs), forecast, effects, judged)
 

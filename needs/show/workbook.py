@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
@@ -21,13 +24,13 @@ from needs.show.lessons_sheet import KINDS, decisions_sheet, lessons_sheet
 from needs.show.messages import say
 from needs.show.sheet import Sheet, without_empty_columns
 from needs.show.sheets import sheets_of
-from needs.store.schema import conform, empty
+from needs.store.schema import conform, conform_parts, empty
 
+_AT_ONCE = 2**18  # rows of a Parquet file
 _CREATED = datetime(2020, 1, 1)  # fixed, so that the same plan gives the same bytes
 _SHOWN = (
     *("digest", "lots", "rejected_lots", "lot_details", "purchase_changes", "plan_equity", "assumptions", "rankings"),
-    *("sector_needs", "forecasts", "outcomes", "effects", "seat_costs", "course_scores", "policies", "recommendations"),
-    *("lessons", "decisions"),
+    *("sector_needs", "forecasts", "outcomes", "effects", "seat_costs", "course_scores", "policies", "lessons", "decisions"),
 )
 _NUMBERS = {
     "count": "#,##0",
@@ -103,12 +106,18 @@ def write_exports(folder: Path, exercise: int, tables: Mapping[str, pd.DataFrame
         _write_workbook(folder / f"plan_{exercise}.xlsx", sheets, exercise, language),
         write_csv(folder / f"plan_{exercise}.csv", named["lots"].rows, language),
         write_csv(folder / "rankings.csv", named["rankings"].rows, language),
-        *(_write_parquet(folder / f"{name}.parquet", shown[name]) for name in ("recommendations", "forecasts")),
+        *(_write_parquet(folder, name, tables.get(name, empty(name))) for name in ("recommendations", "forecasts")),
     ]
 
 
-def _write_parquet(path: Path, frame: pd.DataFrame) -> Path:
-    frame.to_parquet(path, index=False, compression="zstd")
+def _write_parquet(folder: Path, name: str, frame: pd.DataFrame) -> Path:
+    """Write a published table, some rows at a time."""
+    path, conformed = folder / f"{name}.parquet", conform_parts(name, frame, _AT_ONCE)
+    parts = (pa.Table.from_pandas(part, preserve_index=False) for part in conformed)
+    first = next(parts)
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as file:
+        for part in chain([first], parts):
+            file.write_table(part.cast(first.schema))
     return path
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import BigInteger, Connection, Float, Integer, Row, Table, Text, insert, select
 
-from needs.store.schema import EVERY, conform
+from needs.store.schema import EVERY, conform, conform_parts
 
 _CHUNK = 50_000
 _KINDS = {Text: pa.string(), Float: pa.float64(), Integer: pa.int64(), BigInteger: pa.int64()}
@@ -26,7 +26,7 @@ _ENDS = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def write_rows(connection: Connection, name: str, frame: pd.DataFrame, run_id: str) -> int:
     """Write a frame of a published table under its run, sorted by key. Returns its rows."""
-    chunks = _chunks(conform(name, frame), _arrow(EVERY[name]))
+    chunks = _chunks(conform_parts(name, frame, _CHUNK), _arrow(EVERY[name]))
     (_copy if connection.dialect.name == "postgresql" else _insert)(connection, EVERY[name], chunks, run_id)
     return len(frame)
 
@@ -36,10 +36,10 @@ def _arrow(table: Table) -> pa.Schema:
     return pa.schema([(column.name, _KINDS[type(column.type)]) for column in table.c if column.name != "run_id"])
 
 
-def _chunks(frame: pd.DataFrame, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Cut a conformed frame; what is missing is null."""
-    for first in range(0, len(frame), _CHUNK):
-        yield from pa.Table.from_pandas(frame.iloc[first : first + _CHUNK], schema, preserve_index=False).to_batches()
+def _chunks(parts: Iterator[pd.DataFrame], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Write parts of a conformed frame; what is missing is null."""
+    for part in parts:
+        yield from pa.Table.from_pandas(part, schema, preserve_index=False).to_batches()
 
 
 def _insert(connection: Connection, table: Table, chunks: Iterator[pa.RecordBatch], run_id: str) -> None:

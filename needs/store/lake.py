@@ -25,6 +25,7 @@ from features.contracts import Contract, fingerprint
 from features.known import known_rows
 from features.lazy import empty_dataset
 from features.tables import CONTRACT, CONTRACTS, OFFERS, Tables, newest_in
+from features.training_tables import SESSIONS
 from features.vocabulary import InputError
 
 MANIFEST = "manifest.json"
@@ -168,7 +169,7 @@ def _newest(contract: Contract, frame: pd.DataFrame) -> str:
 def read_table(lake: Path, contract: Contract) -> pd.DataFrame:
     """Read one table in its own order; one that was never loaded has no row. One row: as its contract says."""
     rows = _read_whole(lake, contract, lambda parts: pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True))
-    return contract.empty() if rows is None else contract.sort(rows)
+    return contract.empty() if rows is None else contract.settle(rows)
 
 
 def open_table(lake: Path, contract: Contract) -> ds.Dataset:
@@ -277,9 +278,22 @@ class KnownTables(Tables):
         """Read a table."""
         if name not in CONTRACT or name == OFFERS.name:
             raise AttributeError(name)
-        rows = known_rows(CONTRACT[name], lambda contract: read_table(self.lake, contract), self.until)
+        rows = self.frame(CONTRACT[name])
         object.__setattr__(self, name, rows)
         return rows
+
+    def frame(self, contract: Contract) -> pd.DataFrame:
+        """Give one of the tables that are held. Who asks for many one by one keeps none here: together they are large."""
+        kept: pd.DataFrame | None = vars(self).get(contract.name)
+        return kept if kept is not None else known_rows(contract, lambda asked: read_table(self.lake, asked), self.until)
+
+    def count(self, name: str) -> int:
+        """Count the rows of one table. Of those that have a clock only days are read."""
+        contract = CONTRACT[name]
+        if contract.code_list or contract is SESSIONS or not contract.known_from:
+            return super().count(name)
+        known = pc.field(contract.known_from) <= pa.scalar(self.until.to_datetime64())
+        return int(open_table(self.lake, contract).count_rows(filter=known))
 
     def newest_of(self, contract: Contract) -> list[pd.Timestamp]:
         """The day on which the newest row of a table became known; none without any. Only days are read."""

@@ -6,10 +6,11 @@ rows are stored as the same bytes whatever order they came in; a frame that cann
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Float, ForeignKey, Integer, MetaData, Table, Text
 
 from features.contracts import ESTIMATE
@@ -293,18 +294,33 @@ def conform(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     its type is a bug and raises ``ValueError``.
     """
     key, columns = _shape(name)
-    types = {**key, **columns}
-    if unexpected := [column for column in frame if column not in types]:
-        raise ValueError(f"{name}: unexpected columns {unexpected}; the table has {list(types)}")
-    if missing := [column for column in key if column not in frame]:
-        raise ValueError(f"{name}: key columns {missing} are missing")
-    cells = {column: _typed(frame, column, kind, name) for column, kind in types.items()}
-    for column in key:
-        cells[column] = _filled(cells[column], name)
+    cells = _keys(name, frame) | {column: _typed(frame, column, kind, name) for column, kind in columns.items()}
     typed = pd.DataFrame(cells, index=frame.index, copy=False).reset_index(drop=True)
-    order = typed[list(key)].sort_values(list(key), kind="stable").index.to_numpy()
+    order = _order(typed[list(key)])
     # Millions of rows that stand in their order already are not copied.
     return typed if np.all(order[1:] > order[:-1]) else typed.take(order).reset_index(drop=True)
+
+
+def conform_parts(name: str, frame: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
+    """Give what :func:`conform` gives, so many rows at a time: spelt out, millions of them take several times the memory."""
+    order = _order(pd.DataFrame(_keys(name, frame), copy=False).reset_index(drop=True))
+    for start in range(0, max(len(frame), 1), rows):
+        yield conform(name, frame.iloc[order[start : start + rows]])
+
+
+def _keys(name: str, frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Spell the key of each row, once the frame has the columns it must have, and no others."""
+    key, columns = _shape(name)
+    if unexpected := [column for column in frame if column not in {**key, **columns}]:
+        raise ValueError(f"{name}: unexpected columns {unexpected}; the table has {list({**key, **columns})}")
+    if missing := [column for column in key if column not in frame]:
+        raise ValueError(f"{name}: key columns {missing} are missing")
+    return {column: _filled(_typed(frame, column, kind, name), name) for column, kind in key.items()}
+
+
+def _order(keys: pd.DataFrame) -> NDArray[np.int64]:
+    """Say in which order rows are stored: where each stands now."""
+    return keys.sort_values([str(column) for column in keys], kind="stable").index.to_numpy()
 
 
 def _typed(frame: pd.DataFrame, column: str, kind: _Type, table: str) -> pd.Series:
