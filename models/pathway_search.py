@@ -166,7 +166,7 @@ def _gather(who: int, people: Seekers, ground: Ground, fits: Reals, options: Opt
 
 @compiled
 def _promise(count: int, steps: int, ground: Ground, options: Options) -> Long:
-    """Say what each option could bring at most, with what follows it; gives their order, the most promising first.
+    """Say what each option could bring at most, with what follows it; gives those that bring any, the best first.
 
     As though it began at once, and the best of all could follow, and the best after it.
     """
@@ -179,7 +179,9 @@ def _promise(count: int, steps: int, ground: Ground, options: Options) -> Long:
             options.bound[at] = alone + slack * options.likely[at] * ground.ladder.finish[session] * beyond
             most = max(most, options.bound[at])
         beyond = most
-    return np.argsort(-options.bound[:count], kind="mergesort")
+    least = 0.0 if ground.aimed.all() else -np.inf  # a step that nobody aims at is no end: what follows may cost something
+    some = np.flatnonzero(options.bound[:count] > least)
+    return some[np.argsort(-options.bound[some], kind="mergesort")]
 
 
 @compiled
@@ -214,27 +216,38 @@ def _climb(depth: int, worth: float, likelihood: float, ground: Ground, labels: 
 def _follow(
     row: int, order: Long, people: Seekers, ground: Ground, options: Options, labels: Labels, begun: Begun, found: Found
 ) -> None:
-    """Try all sequences that could beat what was found, those that promise most first."""
+    """Try all sequences that could beat what was found, those that promise most first.
+
+    What every try looks at is named before: reading it out of a tuple costs more than the try.
+    """
     steps, who, start = found.path.shape[1], begun.who[row], 0 if begun.first[row] == NONE else 1
-    depth, labels.tried[start] = start, 0
+    sessions, bounds, likely_now, worth_then = options.session, options.bound, options.likely, options.worth
+    until, asked, rung = ground.courses.until, ground.courses.asked, ground.ladder.rung
+    path, tried, ready, level = labels.path, labels.tried, labels.ready, labels.level
+    worths, reach, best = labels.worth, labels.reach, found.worth[row]
+    depth, tried[start] = start, 0
     while depth >= start:
-        at = labels.tried[depth]
-        if depth == steps or at == len(order) or _hopeless(depth, options.bound[order[at]], labels, found.worth[row]):
-            depth -= 1
+        at = tried[depth]
+        if depth == steps or at == len(order) or worths[depth] + reach[depth] * bounds[order[at]] <= best:
+            depth -= 1  # not even the best that could follow would beat the best found
             continue
-        labels.tried[depth] += 1
+        tried[depth] += 1
         option = order[at]
-        session = options.session[option]
-        if not _may_follow(depth, session, options.may[option], ground, labels):
+        session = sessions[option]
+        if ready[depth] > until[session] or level[depth] < asked[session]:
             continue
-        likely = options.likely[option] * _patience(depth, session, people.paid_until[who], ground, labels)
+        if depth > 0 and rung[session] <= rung[path[depth - 1]]:
+            continue
+        if not _may_follow(depth, session, options.may[option], ground.ladder, path):
+            continue
+        likely = likely_now[option] * _patience(depth, session, people.paid_until[who], ground, labels)
         if likely <= 0.0:
             continue
-        worth = labels.worth[depth] + labels.reach[depth] * (likely * options.worth[option] - ground.prices[session])
-        labels.path[depth] = session
-        if worth > found.worth[row] and ground.aimed[ground.courses.aim[session]]:
-            found.worth[row] = worth
-            found.path[row, : depth + 1] = labels.path[: depth + 1]
+        worth = worths[depth] + reach[depth] * (likely * worth_then[option] - ground.prices[session])
+        path[depth] = session
+        if worth > best and ground.aimed[ground.courses.aim[session]]:
+            best = found.worth[row] = worth
+            found.path[row, : depth + 1] = path[: depth + 1]
             found.path[row, depth + 1 :] = NONE
         if ground.ladder.leads[session] and ground.courses.ends[session] < FAR:
             _climb(depth, worth, likely, ground, labels)
@@ -242,21 +255,10 @@ def _follow(
 
 
 @compiled
-def _hopeless(depth: int, bound: float, labels: Labels, best: float) -> bool:
-    """Say whether not even the best that could follow a label would beat the best found."""
-    return bool(labels.worth[depth] + labels.reach[depth] * bound <= best)
-
-
-@compiled
-def _may_follow(depth: int, session: int, may: bool, ground: Ground, labels: Labels) -> bool:
-    """Say whether a person as the label says may enter a course that stands higher than the last step."""
-    courses, ladder = ground.courses, ground.ladder
-    if labels.ready[depth] > courses.until[session] or labels.level[depth] < courses.asked[session]:
-        return False
-    if depth > 0 and ladder.rung[session] <= ladder.rung[labels.path[depth - 1]]:
-        return False
+def _may_follow(depth: int, session: int, may: bool, ladder: Ladder, path: Whole) -> bool:
+    """Say whether what was followed before lets a person enter a course: it asks nothing else, and gives something new."""
     for step in range(depth):
-        done = labels.path[step]
+        done = path[step]
         if _listed(session, ladder.shuts, ladder.shut_ends[done], ladder.shut_ends[done + 1]):
             return False
         may = may or _listed(session, ladder.unlocks, ladder.unlock_ends[done], ladder.unlock_ends[done + 1])
