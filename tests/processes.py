@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import resource
 import sys
 import tempfile
@@ -53,6 +54,7 @@ def ended(process: Begun, folder: Path) -> Ended:
 def _written(out: Path, err: Path, env: Mapping[str, str], deed: Callable[..., object], *arguments: object) -> None:
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever started the tests may have ignored it, like nohup
     os.environ.clear()
     os.environ.update(env)
     deed(*arguments)

@@ -489,14 +489,3 @@ def test_decisions_may_lie_beside_the_data(ran: Home, tmp_path: Path) -> None:
     told = gathered(home, ["overrides"])
     assert told.tables.overrides["key"].tolist() == ["2027-BE4441"]
     assert compute(of_one(told)).tables["digest"]["message"].str.contains("décisions").any()
-
-
-def test_the_chain_of_the_notebooks_page_gives_the_published_tables(
-    ran: Home, published: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = Path(__file__).parents[1] / "notebooks" / "README.md"
-    lines = page.read_text(encoding="utf-8").partition("```python")[2].partition("```")[0]
-    monkeypatch.chdir(ran.root)
-    names: dict[str, dict[str, pd.DataFrame]] = {}
-    exec(compile(lines, str(page), "exec"), names)
-    assert_same(names["tables"], published)

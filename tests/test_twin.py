@@ -92,7 +92,7 @@ def test_a_filled_folder_is_never_mixed_with(tmp_path: Path) -> None:
 
 
 def test_an_unknown_scale_is_refused_with_the_ones_there_are(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="tiny, demo"):
+    with pytest.raises(InputError, match="tiny, occitanie, demo"):
         draw(Home(tmp_path), scale="huge", seed=1, as_of=AS_OF)
     assert not Home(tmp_path).raw.exists()
 

@@ -283,7 +283,7 @@ class KnownTables(Tables):
         return rows
 
     def frame(self, contract: Contract) -> pd.DataFrame:
-        """Give one of the tables that are held. Who asks for many one by one keeps none here: together they are large."""
+        """Give a table without keeping it here: together they are large. One row: as its contract says."""
         kept: pd.DataFrame | None = vars(self).get(contract.name)
         return kept if kept is not None else known_rows(contract, lambda asked: read_table(self.lake, asked), self.until)
 
