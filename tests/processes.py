@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import resource
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping

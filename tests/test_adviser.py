@@ -32,6 +32,8 @@ from needs.show.messages import LANGUAGES, messages, say
 from needs.store.publish import Run, open_database, publish
 from needs.store.schema import conform
 
+pytestmark = pytest.mark.long
+
 AS_OF = pd.Timestamp("2026-03-31")
 OCCUPATIONS = ["F1601", "F1602", "F1603", "D1102", "K1304", "N1103"]
 PLACES = {"BE4441": (48.58, 7.75), "BE4439": (48.74, 7.36), "BE4425": (49.12, 6.18)}

@@ -24,6 +24,8 @@ from needs.show.messages import LANGUAGES, say
 from needs.store.bundles import MANIFEST, read_bundle, read_manifest, write_bundle
 from needs.store.registry import Made, Registered, Store, Verdict, Version, read_registry, record_backtest, register, settle
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2026, 4, 1, 8, tzinfo=UTC)
 NOBODY = "http://127.0.0.1:9"
 NO_SCORES = pd.DataFrame({name: [] for name in ("metric", "step", "champion", "challenger")})

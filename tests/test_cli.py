@@ -71,6 +71,7 @@ def _listed(home: Path) -> pd.DataFrame:
     return last.assign(person=[pseudonym(key, name) for name in last["id_personne"]])
 
 
+@pytest.mark.long
 def test_a_person_is_found_by_identifier_and_never_by_another(home: Path, published: dict[str, pd.DataFrame]) -> None:
     first = published["recommendations"].iloc[0]
     people = _listed(home).set_index("person")
@@ -105,6 +106,7 @@ def test_a_read_command_makes_neither_a_key_nor_a_database(home: Path, tmp_path:
     assert not key.exists()
 
 
+@pytest.mark.long
 def test_the_report_speaks_the_language_asked_for(home: Path) -> None:
     page = Path(run(home, "--set", "show.language=en", "report").splitlines()[0])
     assert 'lang="en"' in page.read_text(encoding="utf-8")
@@ -192,6 +194,7 @@ def test_doctor_finds_a_package_that_is_not_installed() -> None:
     assert [text.split(":")[0] for state, text in findings if state == "missing"] == ["package no-such-package"]
 
 
+@pytest.mark.long
 def test_going_back_writes_the_page_and_the_exports_of_that_run(ran: Home, tmp_path: Path) -> None:
     there = copy_home(ran, tmp_path / "there", made=True)
     (first,) = list_runs(open_database(f"sqlite:///{there.var / 'needs.db'}"))["run_id"]

@@ -359,6 +359,7 @@ def unmapped(tables: Tables, known: Crosswalks) -> pd.DataFrame:
     return list_unmapped(carry_measures(tables, facts.communes(), known))
 
 
+@pytest.mark.long
 def test_a_correction_changes_what_is_published_and_the_name_of_the_run(inputs, published):
     told = published["forecasts"].query("territory.str.startswith('BE')").groupby("occupation")["need"].sum()
     occupation = told[told.index.isin(facts.occupation_sectors()["occupation"])].idxmax()
@@ -371,6 +372,7 @@ def test_a_correction_changes_what_is_published_and_the_name_of_the_run(inputs, 
     assert other["digest"]["message"].str.contains("corrections humaines").any()
 
 
+@pytest.mark.long
 def test_what_nothing_links_is_told_with_its_volume(inputs, default):
     offers = inputs.tables.offers.to_table().to_pandas()
     lost, rest = facts.unlinked_occupations()[0], offers["occupation"].where(offers.index >= 200)

@@ -343,6 +343,7 @@ def test_a_missing_public_file_is_named(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 @needs_public_files
 def test_rebuild_makes_the_same_bytes(tmp_path):
     rebuild.rebuild(PUBLIC, tmp_path)

@@ -93,6 +93,7 @@ def test_the_last_export_says_what_a_session_was() -> None:
     assert holdings_of(trainings({"certified": None}), courses({"modules": "module:UV13"}, later)) == {("P1", "module:UV14")}
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=40)
 @given(
     st.lists(

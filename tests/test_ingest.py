@@ -112,6 +112,7 @@ def test_killed_at_any_moment_it_leaves_the_table_of_before_or_the_new_one(home:
     assert_frame_equal(read_table(home.lake, CONTRACT["offers"]), old)
 
 
+@pytest.mark.long
 def test_no_identifier_of_a_person_passes_the_door(home: Home) -> None:
     raw = pd.concat([pd.read_csv(path, sep=";", dtype="str") for path in home.raw.glob("jobseekers/*.csv")])
     people = set(raw["id_personne"])
@@ -122,6 +123,7 @@ def test_no_identifier_of_a_person_passes_the_door(home: Home) -> None:
     assert not [person for person in people if person.encode() in written]
 
 
+@pytest.mark.long
 def test_unknown_codes_are_listed_with_their_volume_and_cost_no_row(home: Home) -> None:
     row = "2025-03-01;BE;4415;{};{};1;12;comité;{};2026-03-01"
     rows = [row.format("ROME", "Z9999", "a"), row.format("ROME", "Z9999", "b"), row.format("FORMACODE", "99999", "c")]

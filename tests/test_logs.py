@@ -283,6 +283,7 @@ def again(ran: Home, tmp_path: Path) -> Iterator[Home]:
     assert len(list_runs(open_database(f"sqlite:///{home.var / 'needs.db'}")).query("current")) == 1
 
 
+@pytest.mark.long
 def test_quiet_keeps_the_terminal_silent_and_the_log_whole(again: Home) -> None:
     done = processes.run(processes.command, "--home", str(again.root), "--quiet", "nightly")
     assert (done.code, done.err) == (0, "")
@@ -291,6 +292,7 @@ def test_quiet_keeps_the_terminal_silent_and_the_log_whole(again: Home) -> None:
     assert "publish" in shown.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_night_in_one_line(again: Home, tmp_path: Path, number: signal.Signals, code: int) -> None:
     process = processes.begin(tmp_path, processes.command, "--home", str(again.root), "--quiet", "nightly")

@@ -307,6 +307,7 @@ def looks(order: str, seen: pd.DataFrame, wanted: object, past: Past) -> np.ndar
     return np.zeros(len(seen))
 
 
+@pytest.mark.long
 @settings(max_examples=6, deadline=None)
 @given(SEEDS)
 def test_each_order_lists_what_is_open_the_most_looked_for_first_and_of_equals_the_nearest(seed: int) -> None:

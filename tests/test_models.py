@@ -214,6 +214,7 @@ def test_training_more_never_leaves_more_open(gap: float, spread: float, trained
     assert all_of_them <= trained + more + 1e-6
 
 
+@pytest.mark.long
 @given(st.floats(0, 3e6), st.lists(st.floats(-50, 300), min_size=3, max_size=3))
 @settings(max_examples=60, deadline=None)
 def test_a_plan_buys_whole_sessions_within_its_envelope(amount: float, gap: list[float]) -> None:
@@ -227,6 +228,7 @@ def test_a_plan_buys_whole_sessions_within_its_envelope(amount: float, gap: list
     assert (lots["cost_cents"] == prices * lots["places"]).all()
 
 
+@pytest.mark.long
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
 @settings(max_examples=40, deadline=None)
 def test_a_session_more_is_worth_no_more_than_the_one_before(amount: float, more: float) -> None:
@@ -242,6 +244,7 @@ def test_money_enough_is_not_spent_on_what_is_worth_nothing() -> None:
     assert rejected.set_index("sector")["reason"].to_dict() == {"312": "no_gap_left"}
 
 
+@pytest.mark.long
 @given(st.floats(1, 4), st.floats(1, 4))
 @settings(max_examples=20, deadline=None)
 def test_no_kind_of_training_is_bought_beyond_what_providers_can_run(busiest: float, growth: float) -> None:

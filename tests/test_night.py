@@ -20,6 +20,8 @@ from needs.run.nightly import MADE, Asked, Published, run_nightly
 from needs.store.publish import list_runs, open_database, rollback
 from needs.store.schema import TABLES
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def home(ran: Home, tmp_path: Path) -> Home:

@@ -12,6 +12,8 @@ from nbclient import NotebookClient
 
 from needs.home import Home
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SECONDS = 120

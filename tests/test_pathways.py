@@ -73,6 +73,7 @@ def proposals_of(people: pd.DataFrame, stairs: Stairs, prices: pd.Series[float])
     return pd.concat(rows, ignore_index=True)
 
 
+@pytest.mark.long
 @FEW
 @given(SEEDS)
 def test_the_best_pathway_is_that_of_all_sequences(seed: int) -> None:
@@ -83,6 +84,7 @@ def test_the_best_pathway_is_that_of_all_sequences(seed: int) -> None:
         assert told["pathway_worth"].iloc[who] == pytest.approx(max([0.0, *worths]), rel=2e-4, abs=2e-7)
 
 
+@pytest.mark.long
 @FEW
 @given(SEEDS)
 def test_what_follows_a_proposal_is_the_best_of_all_sequences_that_begin_with_it(seed: int) -> None:
@@ -130,6 +132,7 @@ def test_no_step_overlaps_another_or_breaks_a_rule(seed: int) -> None:
     assert (told.totals["jobs"] >= told.totals["worth"] - 1e-12).all()
 
 
+@pytest.mark.long
 @FEW
 @given(SEEDS)
 def test_everybody_at_once_is_everybody_alone(seed: int) -> None:

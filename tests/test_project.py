@@ -24,6 +24,8 @@ from needs.show.path import tell_path
 from needs.show.terminal import tell_plan
 from needs.twin import draw
 
+pytestmark = pytest.mark.long
+
 EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "occitanie"
 OWN = "R76"
 

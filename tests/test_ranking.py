@@ -85,6 +85,7 @@ def test_worth_lies_within_its_bounds_and_shares_are_shares(seed: int) -> None:
     assert told["value"].to_numpy() == pytest.approx((told["success"] * told["open"]).to_numpy())
 
 
+@pytest.mark.long
 @given(st.integers(0, 10_000), st.floats(0.05, 0.5))
 @SOME
 def test_less_that_training_answers_or_more_risk_brings_every_worth_nearer_to_nothing(seed: int, less: float) -> None:

@@ -41,6 +41,8 @@ from needs.store.registry import (
     settle,
 )
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2026, 4, 1, 8, tzinfo=UTC)
 SCORES = pd.DataFrame(
     [

@@ -104,6 +104,7 @@ STATED = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.long
 @given(st.integers(0, 10_000), STATED)
 @settings(max_examples=40, deadline=None)
 def test_a_rule_counts_on_lots_what_it_counted_in_the_problem(seed: int, stated: dict[str, Any]) -> None:

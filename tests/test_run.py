@@ -91,6 +91,7 @@ def test_rules_are_judged_and_told_in_words_where_enough_people_were_compared(bu
     assert written[written != ""].str.contains(" → ").all()
 
 
+@pytest.mark.long
 def test_the_order_of_rows_and_the_number_of_workers_change_no_byte(
     drawn: Home, inputs: Inputs, ran: Home, tmp_path: Path
 ) -> None:
@@ -112,6 +113,7 @@ def _shuffle(path: Path) -> None:
     path.write_bytes(gzip.compress(text, mtime=0) if packed else text)
 
 
+@pytest.mark.long
 def test_what_was_not_known_at_as_of_changes_nothing(inputs: Inputs, published: dict[str, pd.DataFrame]) -> None:
     tables = {field.name: getattr(inputs.tables, field.name) for field in fields(Tables)}
     tables["offers"] = inputs.tables.offers.to_table().to_pandas()
@@ -453,6 +455,7 @@ def test_what_had_not_happened_yet_is_not_seen(inputs: Inputs) -> None:
     assert not ((known.trainings["status"] == "entre") & (known.trainings["entered"] > earlier)).any()
 
 
+@pytest.mark.long
 def test_people_without_a_known_home_are_said(ran: Home, tmp_path: Path) -> None:
     home = copy_home(ran, tmp_path, made=True)
     path = sorted(home.raw.glob("jobseekers/*.csv"))[-1]
@@ -481,6 +484,7 @@ def test_another_key_is_refused_before_anything_is_published(
     assert list_runs(open_database(f"sqlite:///{home.var / 'needs.db'}"))["run_id"].tolist() == [inputs.run_id]
 
 
+@pytest.mark.long
 def test_decisions_may_lie_beside_the_data(ran: Home, tmp_path: Path) -> None:
     home = copy_home(ran, tmp_path, made=True)
     (home.root / "overrides").mkdir()

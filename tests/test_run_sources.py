@@ -15,6 +15,8 @@ from needs.run.gates import GateRefusal
 from needs.run.inputs import Inputs, gather
 from needs.run.pipeline import compute
 
+pytestmark = pytest.mark.long
+
 
 def nothing(name: str) -> pd.DataFrame | ds.Dataset:
     """Give a table without a row, as the lake gives it."""

@@ -17,6 +17,8 @@ import processes
 from needs.home import Home
 from needs.store.publish import list_runs, open_database
 
+pytestmark = pytest.mark.long
+
 STOPPED = "Stopped (130). What was published before is as it was."
 COMMAND = (sys.executable, "-c", "from needs.cli import main; main()")
 _PATIENCE_S = 120

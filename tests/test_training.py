@@ -33,6 +33,8 @@ from needs.run.training import (
     train,
 )
 
+pytestmark = pytest.mark.long
+
 ABOUT = About("2026-03-31", 24, "d" * 64, "p" * 64, "c" * 12)
 TRAINING = TrainingParams()
 

@@ -20,6 +20,8 @@ from needs.run.nightly import run_nightly
 from needs.run.unadvertised import KEY, tell_unadvertised
 from needs.store.publish import open_database
 
+pytestmark = pytest.mark.long
+
 KEPT = ("bmo", "certifications", "purchases", "SIMULATED.txt")
 PUBLIC = Path(__file__).resolve().parents[2] / "shared" / "data"
 PUBLIC_FILES = {
