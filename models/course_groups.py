@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from models.cores import at_once
 from models.doubly_robust import ComparisonParams, Crossfit, Flags, Numbers, Odds, Sample, Told, Whole, learn_odds
 from models.shrinkage import Estimates, lean
 
@@ -83,7 +84,7 @@ class Cells:
 def compare_cells(fitted: Crossfit, cells: Cells, marks: Flags, smallest: float) -> tuple[Told, Numbers]:
     """Compare those who entered each cell, by group: arrays of cells × groups × columns; then the imbalance left, by cell."""
     sample, rows = fitted.sample, np.stack([cells.rows(cell) for cell in range(len(cells.names))], axis=1)
-    learned = [_learn_tilt(sample, of, fitted.params, smallest) for of in rows.T]
+    learned = at_once(lambda of: _learn_tilt(sample, of, fitted.params, smallest), rows.T)
     coef, intercept = np.stack([of.coef for of in learned], axis=1), np.array([of.intercept for of in learned])
 
     def tilt(some: Whole) -> Numbers:

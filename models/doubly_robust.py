@@ -24,6 +24,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from features.draws import even_draws
 from features.params import Section, param
+from models.cores import at_once
 from models.metrics import standardised_gap
 
 Numbers = NDArray[np.float64]
@@ -251,7 +252,7 @@ def _plain(cells: Flags) -> Tilt:
 def _add_up(rows: Whole, marks: Flags, share: Tilt, values: Callable[[Whole], Numbers]) -> Numbers:
     """Add up the values of rows, each for its share of each cell: arrays of cells × groups × columns. Some rows at a time."""
     parts = np.array_split(rows, len(rows) // _AT_ONCE + 1)
-    return np.asarray(np.sum([_add_up_some(marks[some], share(some), values(some)) for some in parts], axis=0))
+    return np.asarray(np.sum(at_once(lambda some: _add_up_some(marks[some], share(some), values(some)), parts), axis=0))
 
 
 def _add_up_some(marks: Flags, share: Numbers, values: Numbers) -> Numbers:
@@ -313,22 +314,29 @@ def _median(parts: list[Told]) -> Told:
 
 def crossfit(sample: Sample, params: ComparisonParams, *, both: bool = False) -> Crossfit:
     """Learn what would have become of everybody, and who enters, each from other people; ``both`` learns μ₁ too."""
-    splits = [_learn(sample, number, params, both=both) for number in range(params.splits)]
+    parts = [(number, part) for number in range(params.splits) for part in range(params.folds)]
+    folds = [folds_of(sample.person, number, params.folds) for number in range(params.splits)]
+    splits = [_unlearned(sample) for _ in folds]
+
+    def learn(number: int, part: int) -> None:
+        _learn(splits[number], sample, folds[number] == part, params, both=both)
+
+    at_once(lambda of: learn(*of), parts)
     return Crossfit(sample, tuple(splits), params)
 
 
-def _learn(sample: Sample, number: int, params: ComparisonParams, *, both: bool) -> Split:
-    fold = folds_of(sample.person, number, params.folds)
-    # To seven digits: they are held for every split at once.
+def _unlearned(sample: Sample) -> Split:
+    """Make room for what is learned of a split; outcomes to seven digits, since they are held for every split at once."""
     base, top = (np.full(sample.outcomes.shape, np.nan, dtype="float32") for _ in range(2))
-    odds = np.zeros(len(fold))
-    for part in range(params.folds):
-        here, there = fold == part, fold != part
-        base[here] = _foretell(sample, there & ~sample.treated, here, params)
-        if both:
-            top[here] = _foretell(sample, there & sample.treated, here, params)
-        odds[here] = _odds(sample, there, here, params)
-    return Split(base, top, odds)
+    return Split(base, top, np.zeros(len(sample.person)))
+
+
+def _learn(split: Split, sample: Sample, here: Flags, params: ComparisonParams, *, both: bool) -> None:
+    """Fill in, for a fold of a split, what is learned from the other folds."""
+    split.base[here] = _foretell(sample, ~here & ~sample.treated, here, params)
+    if both:
+        split.top[here] = _foretell(sample, ~here & sample.treated, here, params)
+    split.odds[here] = _odds(sample, ~here, here, params)
 
 
 def folds_of(person: Whole, number: int, folds: int) -> Whole:

@@ -441,10 +441,11 @@ def test_a_sector_too_small_says_nothing_of_its_own() -> None:
 GONE = ["value", "low", "high", "robustness", "bound_low", "bound_high", "applicants", "applicants_low", "applicants_high"]
 
 
-def test_the_number_of_threads_changes_no_byte() -> None:
+def test_the_number_of_threads_changes_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sums of a matrix product depend on how many share it, in the last digit; a plan between two equal lots, on that."""
     told = []
     for threads in (1, 2, 4):
+        monkeypatch.setattr("models.cores.cpu_count", lambda cores=threads: cores)
         with threadpool_limits(limits=threads, user_api="blas"):
             told.append(estimated(world(3)).table)
     for other in told[1:]:
