@@ -30,7 +30,7 @@ _MONTHS = months_from("2027-07", 12)
 _OPTION = ["territory", "sector", "action_type", "level"]
 
 
-def _estimate(draw, size, scale):
+def estimate(draw, size, scale):
     value = draw.gamma(2.0, scale, size)
     return {
         "value": value,
@@ -64,7 +64,7 @@ def _rankings(draw, towns, sectors, each):
     reasons = [json.dumps([["need_unmet", weight], ["cost_low", 0.2]]) for weight in (0.1, 0.4)]
     caveats = [json.dumps([[doubt, 0.7], ["effect_doubtful", 0.4]]) for doubt in ("sources_disagree", "few_observations")]
     return rows.assign(
-        rank=rows.groupby("territory").cumcount() + 1, **_estimate(draw, len(rows), 0.1), cost_per_job_eur=9_000.0,
+        rank=rows.groupby("territory").cumcount() + 1, **estimate(draw, len(rows), 0.1), cost_per_job_eur=9_000.0,
         stability=draw.random(len(rows)), disagreement=0.2, reasons=draw.choice(reasons, len(rows)),
         caveats=draw.choice(caveats, len(rows)),
     )  # fmt: skip
@@ -79,21 +79,21 @@ def _lots(draw, rankings):
         envelope="base", volet="socle", exercise=_EXERCISE, certification="", entry_level="", public="tout_public",
         places=group, places_max=group, sessions=1, group_min=8, group_max=16, hours=420.0,
         cost_cents=group * draw.integers(180_000, 520_000, size), allowance_cents=0, expected_entries=group * 0.85,
-        **_estimate(draw, size, 4.0), stability=draw.random(size), marginal_worth=0.2, infructueux_risk=0.1,
+        **estimate(draw, size, 4.0), stability=draw.random(size), marginal_worth=0.2, infructueux_risk=0.1,
         reason="best_cost_per_job", tipping_point=2500.0, decided_by="engine",
     ).reset_index(drop=True)  # fmt: skip
 
 
 def _effects(draw):
     rows = _grid(["sector", "action_type"], [""], ACTION_TYPES).assign(group="all", outcome="durable", horizon_months=12)
-    return rows.assign(**_estimate(draw, len(rows), 0.1), raw_rate=0.6, lowered="")
+    return rows.assign(**estimate(draw, len(rows), 0.1), raw_rate=0.6, lowered="")
 
 
 def _outcomes(draw, rankings):
     towns = rankings["territory"].unique()[:1]
     own = rankings.loc[rankings["territory"].isin(towns), _OPTION]
     rows = pd.concat([own, own.assign(territory="R44")], ignore_index=True).drop_duplicates()
-    told = rows.assign(public="tout_public", outcome="durable", horizon_months=12, **_estimate(draw, len(rows), 0.1))
+    told = rows.assign(public="tout_public", outcome="durable", horizon_months=12, **estimate(draw, len(rows), 0.1))
     return told.assign(value=told["value"].clip(0, 1))
 
 
@@ -105,7 +105,7 @@ def run_of(towns, sectors, each, bought):
     left = lots["lot_id"].isin(lots["lot_id"].sample(len(lots) - bought, random_state=2))
     jobs = facts.occupations()["occupation"].head(6)
     forecasts = _grid(["territory", "occupation", "period"], towns, jobs, _MONTHS)
-    forecasts = forecasts.assign(**_estimate(draw, len(forecasts), 3.0), need=4.0, need_low=3.0, need_high=6.0, seasonal=0.1)
+    forecasts = forecasts.assign(**estimate(draw, len(forecasts), 3.0), need=4.0, need_low=3.0, need_high=6.0, seasonal=0.1)
     kept, rejected = lots[~left].reset_index(drop=True), lots[left].reset_index(drop=True).assign(reason="envelope_spent")
     return {
         "forecasts": forecasts,

@@ -3,7 +3,6 @@
 import json
 import re
 import string
-from datetime import UTC, date, datetime
 from functools import cache
 from itertools import pairwise
 
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree, html
+from report_frames import RUN, estimate
 
 from features import facts
 from features.contracts import ESTIMATE
@@ -30,32 +30,9 @@ from needs.show.report import write_report
 from needs.show.sheets import rankings_sheet, sector_needs_sheet
 from needs.show.summary import gather_rest, needs_by_territory, spending_by, totals_of
 from needs.show.workbook import write_exports
-from needs.store.publish import Run
 from needs.store.schema import TABLES, conform, empty
 
 EXERCISE = 2027
-RUN = Run(
-    run_id="20260331-0123456789ab",
-    as_of=date(2026, 3, 31),
-    started_at=datetime(2026, 4, 1, 2, 0, tzinfo=UTC),
-    finished_at=datetime(2026, 4, 1, 2, 4, tzinfo=UTC),
-    status="complete",
-    code_version="0.1.0",
-    params_sha256="a1" * 32,
-    data_sha256="b2" * 32,
-)
-
-
-def estimate(draw, size, scale):
-    value = draw.gamma(2.0, scale, size)
-    return {
-        "value": value,
-        "low": value * 0.7,
-        "high": value * 1.4,
-        "n": draw.integers(0, 400, size).astype(float),
-        "borrowed": draw.random(size).round(2),
-        "grade": draw.choice(list("ABCD"), size),
-    }
 
 
 def forecasts(draw, bassins, occupations, months):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,28 +52,19 @@ class Scale:
         return REGION_ENTRIES * self.jobseekers / REGION_JOBSEEKERS
 
 
+TINY = Scale(
+    bassins=("BE4441", "BE4444", "BE4446"),
+    occupations=25,
+    jobseekers=1_200,
+    offer_months=36,
+    offers_per_month=125,
+    past_exercises=2,
+    open_sessions=60,
+    observations=3,
+)
 SCALES = {
-    "tiny": Scale(
-        bassins=("BE4441", "BE4444", "BE4446"),
-        occupations=25,
-        jobseekers=1_200,
-        offer_months=36,
-        offers_per_month=125,
-        past_exercises=2,
-        open_sessions=60,
-        observations=3,
-    ),
-    "occitanie": Scale(  # as small, in another Region: Toulouse, Muret and Montauban
-        bassins=("BE7617", "BE7618", "BE7626"),
-        occupations=25,
-        jobseekers=1_200,
-        offer_months=36,
-        offers_per_month=125,
-        past_exercises=2,
-        open_sessions=60,
-        observations=3,
-        whole_country=True,
-    ),
+    "tiny": TINY,
+    "occitanie": replace(TINY, bassins=("BE7617", "BE7618", "BE7626"), whole_country=True),  # Toulouse, Muret and Montauban
     "demo": Scale(
         bassins=(),
         occupations=150,
