@@ -26,11 +26,11 @@ TOGETHER = (
     {"features"},
     {"training of forecasts", "training of effects", "backtest", "registry"},
     {"champion and challenger"},
-    {"effects"},
     {"forecast"},
+    {"effects"},
     {"needs of sectors", "needs of skills", "ranking"},
-    {"matches"},
     {"plan", "details of lots", "lessons"},
+    {"matches"},
     {"gates", "publish"},
     {"page and exports"},
 )

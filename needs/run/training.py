@@ -104,18 +104,19 @@ def train(features: Features, inputs: Inputs) -> Models:
 def learn(features: Callable[[], Features], inputs: Inputs) -> Models:
     """Learn as :func:`train` does. The features are asked for each time: what takes most memory looks at a third of them."""
     params = inputs.params
+    known = features()
     with step("training of forecasts") as rows:
-        known = features()
         forecast = train_forecast(known, months_ahead(inputs), params)
         rows |= {"months of series in": len(known.panel), "sets of series": len(forecast.learned)}
-        del known
+    del known
+    lived = Lived.of(features())
     with step("training of effects") as rows:
-        lived = Lived.of(features())
         effects = train_effects(lived, inputs.tables, params)
         rows |= {"starts in": len(lived.starts), "effects": len(effects.table)}
-        del lived
+    del lived
+    panel = features().panel
     with step("backtest") as rows:
-        judged = judge_forecasts(features().panel, params.forecast)
+        judged = judge_forecasts(panel, params.forecast)
         rows["origins"] = judged["origin"].nunique()
     return Models(About.of(inputs), forecast, effects, judged)
 
