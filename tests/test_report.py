@@ -21,6 +21,7 @@ from report_frames import HOSTILE, RUN, history, region, small
 from features import facts
 from features.sources.ours import read_table
 from features.tables import SIGNALS
+from models.pathways import ARROW
 from needs.show.card import SOURCE, Facts, write_card
 from needs.show.dossiers import FOLDER, write_dossiers
 from needs.show.figures import euros
@@ -28,7 +29,7 @@ from needs.show.messages import LANGUAGES, say
 from needs.show.report import write_report
 from needs.show.report_map import draw_map
 from needs.show.report_pages import cells_of, ranks_of
-from needs.show.report_parts import absent_sources, narrowing_of
+from needs.show.report_parts import absent_sources, narrowing_of, pathways_of
 from needs.store.schema import TABLES, conform, empty
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -342,3 +343,10 @@ def test_answers_come_back_as_signals(tables, tmp_path):
     assert checked.rejected.empty
     assert checked.kept.sort_values("direction")["direction"].tolist() == [-1, 2]
     assert set(checked.kept["territory_kind"]) == {"BE", "R"}
+
+
+def test_who_is_proposed_more_than_one_course_is_counted_once_at_the_first_rank() -> None:
+    rows = [(rank, pathway) for rank in (1, 2) for pathway in ["S1", ARROW.join(["S1", "S2"])] * 6]
+    told = pathways_of(pd.DataFrame(rows, columns=["rank", "pathway"]))
+    assert told == {"proposed": 12, "several": 6}
+    assert pathways_of(pd.DataFrame(rows[:4], columns=["rank", "pathway"])) == {}

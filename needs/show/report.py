@@ -65,8 +65,13 @@ def write_report(
 
 
 def shown_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Bring the tables that the page shows to their published shape; those that are not there are empty. Rows as published."""
-    return {name: conform(name, tables[name]) if name in tables else empty(name) for name in _SHOWN}
+    """Bring the tables that the page shows to their published shape; those that are not there are empty. Rows as published.
+
+    Of recommendations only those of the first rank: of a Region they are millions, and nothing else of them is shown.
+    """
+    firsts = {name: frame[frame["rank"] == 1] for name, frame in tables.items() if name == "recommendations"}
+    asked = {**tables, **firsts}
+    return {name: conform(name, asked[name]) if name in asked else empty(name) for name in _SHOWN}
 
 
 def page_environment(language: str) -> Environment:

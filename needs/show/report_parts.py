@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from models.pathways import ARROW
 from needs.show import figures
 from needs.show.lessons_sheet import decisions_sheet, lessons_sheet
 from needs.show.messages import LANGUAGES, messages, say
@@ -148,8 +149,7 @@ def _measured(line: pd.Series[float], language: str) -> list[str]:
 def pathways_of(recommendations: pd.DataFrame) -> dict[str, int]:
     """Count people by what is proposed to them first; fewer than five are not told apart. A count each."""
     first = recommendations[recommendations["rank"] == 1]
-    steps = first["pathway"].fillna("").str.count(r"\|") + 1
-    counts = {"proposed": len(first), "several": int((steps > 1).sum())}
+    counts = {"proposed": len(first), "several": int(first["pathway"].fillna("").str.contains(ARROW, regex=False).sum())}
     return {name: number for name, number in counts.items() if number >= _SMALLEST}
 
 
