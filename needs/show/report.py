@@ -29,7 +29,7 @@ from needs.store.schema import conform, empty
 _SHOWN = (
     *("lots", "rejected_lots", "lot_details", "purchase_changes", "plan_equity", "lessons", "decisions", "assumptions"),
     *("forecasts", "sector_needs", "rankings", "outcomes", "effects"),
-    *("recommendations", "unmet", "match_measures", "digest"),
+    *("unmet", "match_measures", "digest"),
 )
 _MAPPED = 8  # bassins named on the map: those where most is missing
 HISTORY = {"territory": "str", "sector": "str", "period": "str", "need": "float64"}
@@ -60,18 +60,14 @@ def write_report(
     page = page_environment(language).get_template("report.html.j2")
     path.parent.mkdir(parents=True, exist_ok=True)
     told = {**_figures(run, shown, language), **_parts(shown, past, language), "changed": list(changed)}
+    told["pathways"] = pathways_of(tables.get("recommendations", empty("recommendations")))  # millions: counted as they are
     path.write_text(page.render(told), encoding="utf-8")
     return path
 
 
 def shown_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Bring the tables that the page shows to their published shape; those that are not there are empty. Rows as published.
-
-    Of recommendations only those of the first rank: of a Region they are millions, and nothing else of them is shown.
-    """
-    firsts = {name: frame[frame["rank"] == 1] for name, frame in tables.items() if name == "recommendations"}
-    asked = {**tables, **firsts}
-    return {name: conform(name, asked[name]) if name in asked else empty(name) for name in _SHOWN}
+    """Bring the tables that the page shows to their published shape; those that are not there are empty. Rows as published."""
+    return {name: conform(name, tables[name]) if name in tables else empty(name) for name in _SHOWN}
 
 
 def page_environment(language: str) -> Environment:
@@ -154,7 +150,6 @@ def _parts(tables: Mapping[str, pd.DataFrame], history: pd.DataFrame, language: 
         "warnings": int((digest["severity"] == "warning").sum()),
         "narrowing": narrowing,
         "narrowing_told": _tell_narrowing(narrowing, language),
-        "pathways": pathways_of(tables["recommendations"]),
         "drawing": drawing,
         "gaps": gaps,
         "pages_known": set(gaps),

@@ -148,8 +148,8 @@ def _measured(line: pd.Series[float], language: str) -> list[str]:
 
 def pathways_of(recommendations: pd.DataFrame) -> dict[str, int]:
     """Count people by what is proposed to them first; fewer than five are not told apart. A count each."""
-    first = recommendations[recommendations["rank"] == 1]
-    counts = {"proposed": len(first), "several": int(first["pathway"].fillna("").str.contains(ARROW, regex=False).sum())}
+    first = recommendations.loc[recommendations["rank"] == 1, "pathway"].astype("str")
+    counts = {"proposed": len(first), "several": int(first.str.contains(ARROW, regex=False, na=False).sum())}
     return {name: number for name, number in counts.items() if number >= _SMALLEST}
 
 
