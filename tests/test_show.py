@@ -200,7 +200,13 @@ def published(bassins=5, occupations=6, months=30, size=60):
         "lessons": lessons(draw),
         "decisions": decisions(draw),
         "recommendations": pd.DataFrame(
-            {"person": ["p" * 32] * 2, "rank": [1, 2], "session": ["s1", "s2"], "starts": pd.to_datetime(["2026-09-01"] * 2)}
+            {
+                "person": ["p" * 32] * 2,
+                "rank": [1, 2],
+                "session": ["s1", "s2"],
+                "starts": pd.to_datetime(["2026-09-01"] * 2),
+                "pathway": ["s1 > s3", "s2"],
+            }
         ),
         "unmet": pd.DataFrame(
             {
