@@ -7,7 +7,7 @@ features.seen                       the same, source by source
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from pydantic import field_validator
@@ -21,6 +21,7 @@ from features.entrants import add_entrants
 from features.exits import OutcomeParams, Past, follow_exits, link_courses
 from features.holdings import asked_of, given_by, list_holdings
 from features.leavers import LeaverParams, count_leavers
+from features.lots import chains_before, follow_newest
 from features.moves import list_moves
 from features.novelty import NoveltyParams, count_series, score_novelty
 from features.observation import Observation, ObservationParams, Setting, describe_cells, look_around, observe
@@ -34,7 +35,7 @@ from features.publics import PublicParams
 from features.reach import ReachParams, travel_weights
 from features.seats import CELL as UNDER_WAY
 from features.seats import COUNTS, SeatParams, Training, count_under_way, seat_chain
-from features.signs import SignParams
+from features.signs import SignParams, note_signs
 from features.skill_gaps import place_gaps
 from features.skill_shares import YEAR, SkillShareParams, SkillShares, count_listing, count_steps, follow_shares
 from features.skills import SkillParams, asked_skills, count_skills, listed_skills, named_skills, offered_certifications
@@ -104,12 +105,14 @@ class Features:
     """What is known at ``as_of``; each frame says its row in the builder that makes it.
 
     ``cells`` is all that is known of a territory × département × occupation, side by side, ``seen`` the same, source by
-    source; ``reach`` adds what neighbours have. ``priors`` is what the other sources let expect of the offers of the ``panel``,
-    year by year as it was known. ``skills`` are those that the occupations of a sector ask, named by its certifications or not,
-    ``skill_shares`` how often each occupation asks them; ``novelty`` says what emerges and declines, and how often that is said
-    of what does neither. ``starts`` are people at the day from which effects count; ``tonight`` are those to be served,
-    described as they would be at a start. ``holdings`` are what the ``people`` have completed, ``asked`` and ``given`` what the
-    ``courses`` ask before and give, ``moves`` where each occupation leads.
+    source; ``reach`` adds what neighbours have. ``priors`` is what the other sources let expect of the offers of the
+    ``panel``, year by year as it was known; ``signs`` are what may make its need wrong. ``chain`` follows a seat,
+    ``chains_before`` as it was known when the lots that are over (``lots_over``) were bought. ``skills`` are those that the
+    occupations of a sector ask, named by its certifications or not, ``skill_shares`` how often each occupation asks them;
+    ``novelty`` says what emerges and declines, and how often that is said of what does neither. ``starts`` are people at the
+    day from which effects count; ``tonight`` are those to be served, described as they would be at a start. ``holdings`` are
+    what the ``people`` have completed, ``asked`` and ``given`` what the ``courses`` ask before and give, ``moves`` where each
+    occupation leads.
     """
 
     cells: pd.DataFrame
@@ -117,6 +120,7 @@ class Features:
     seen: Observation
     panel: pd.DataFrame
     priors: pd.DataFrame
+    signs: pd.DataFrame
     coverage: pd.DataFrame
     supply: pd.DataFrame
     jobseekers: pd.DataFrame
@@ -125,6 +129,8 @@ class Features:
     eligible: pd.DataFrame
     unserved: pd.DataFrame
     chain: pd.DataFrame
+    chains_before: pd.DataFrame
+    lots_over: pd.DataFrame
     outcomes: pd.DataFrame
     starts: pd.DataFrame
     tonight: pd.DataFrame
@@ -142,6 +148,11 @@ class Features:
     crosswalks: Crosswalks
     unmapped: pd.DataFrame
 
+    def without_persons(self) -> Features:
+        """Give what there is to know of territories and courses: frames with a row per person hold nothing."""
+        nobody = pd.DataFrame()
+        return replace(self, starts=nobody, tonight=nobody, people=nobody, holdings=nobody)
+
 
 def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams, exercise: int = 0) -> Features:
     """Build every feature from what was known at ``as_of``; nothing later changes one; ``exercise`` 0 is the next year."""
@@ -149,6 +160,8 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams, e
     communes = own_or_shipped(known.territories)
     crosswalks, limits = crosswalks_of(known, as_of), params.grades.limits()
     setting = Setting(communes, crosswalks, as_of)
+    # What takes most memory comes first, while little else is held.
+    starts, outcomes = _starts(known, setting, params), _rates(known, setting, params)
     seen = observe(known, setting, params.demand, params.observation, limits)
     months = fill_months(seen.offers, seen.near_border, as_of)
     coverage = estimate_coverage(months, lasting_projects(seen.families), params.demand)
@@ -160,12 +173,14 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams, e
     leavers = count_leavers(known.insertion, communes, as_of=as_of, params=params.leavers)
     matched = _people_and_courses(known, setting, params)
     counts = count_skills(known.offers, communes, as_of, params.skills, params.demand)
+    novelty = score_novelty(count_series(counts), params.novelty)
     return Features(
         cells=cells,
         reach=look_around(cells, seen.beyond, travel),
         seen=seen,
         panel=add_need(months, coverage, params.demand),
         priors=_expected(known, seen, setting, params),
+        signs=note_signs(cells, novelty, known.employment, params.signs),
         coverage=coverage,
         supply=supply,
         jobseekers=count_jobseekers(known.jobseekers, params.publics, params.supply),
@@ -174,12 +189,14 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams, e
         eligible=eligible_people(known.jobseekers, params.supply),
         unserved=_unserved(matched["people"], matched["courses"], setting, params),
         chain=chain,
-        outcomes=_rates(known, setting, params),
-        starts=_with_places(_starts(known, setting, params), known, months, params),
+        chains_before=chains_before(known, as_of, params.seats),
+        lots_over=follow_newest(training, _past(known, setting), as_of, params.outcomes),
+        outcomes=outcomes,
+        starts=_with_places(starts, known, months, params),
         tonight=_with_places(people_at(latest_people(known.jobseekers), as_of), known, months, params),
         skills=asked_skills(counts, _named(known, as_of, params.skills), crosswalks, known.skills, params.skills),
         skill_shares=_shares_of_skills(known, setting, counts, params),
-        novelty=score_novelty(count_series(counts), params.novelty),
+        novelty=novelty,
         options=_options(known, exercise or as_of.year + 1, params),
         **matched,
         travel=travel,

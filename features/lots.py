@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 
 from features.exits import OutcomeParams, Past, follow_exits
-from features.seats import Training, attach_sessions, read_lots
+from features.known import known_rows
+from features.seats import SeatParams, Training, attach_sessions, read_lots, seat_chain
+from features.tables import Tables
+from features.training_tables import PURCHASES, SESSIONS, TRAININGS
 
 LOT = ["lot", "exercise"]
+_EXERCISES = 2
 RATES = {
     "completion": ("completion", 0),
     "certified": ("certified", 0),
@@ -18,6 +23,31 @@ RATES = {
 }
 """What is followed after the entry: the share it makes, and months after exit."""
 _TOLD = ["action_type", "sector", "formacode", "level", "place", "bids", "sessions", "bought"]
+
+
+def follow_newest(training: Training, past: Past, as_of: pd.Timestamp, params: OutcomeParams) -> pd.DataFrame:
+    """Follow the lots of the newest exercises that are over: one tells how far seats got, the one before of people since.
+
+    One row as in :func:`follow_lots`.
+    """
+    over = exercises_over(training, as_of)[-_EXERCISES:]
+    bought = training.purchases.loc[training.purchases["exercise"].isin(over), "lot"]
+    trained = replace(past, trainings=past.trainings[past.trainings["lot"].isin(bought)])
+    followed = follow_lots(training, trained, as_of, params)
+    return followed[followed["exercise"].isin(over)].reset_index(drop=True)
+
+
+def chains_before(known: Tables, as_of: pd.Timestamp, params: SeatParams) -> pd.DataFrame:
+    """Follow a seat with what was known on the day before each of the newest exercises that are over.
+
+    One row per exercise and as in :func:`features.seats.seat_chain`.
+    """
+    parts = []
+    for exercise in exercises_over(Training(known.trainings, known.purchases, known.sessions), as_of)[-_EXERCISES:]:
+        before = pd.Timestamp(exercise, 1, 1) - pd.Timedelta(days=1)
+        then = (known_rows(contract, known.frame, before) for contract in (TRAININGS, PURCHASES, SESSIONS))
+        parts.append(seat_chain(Training(*then), before, params).assign(exercise=exercise))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"exercise": pd.Series(dtype="int64")})
 
 
 def exercises_over(training: Training, as_of: pd.Timestamp) -> list[int]:

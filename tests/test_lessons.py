@@ -9,8 +9,8 @@ import pytest
 from features.contracts import GradeLimits
 from features.decisions import read_decisions
 from features.exits import Past
-from features.lots import exercises_over, follow_lots
-from features.seats import Training
+from features.lots import chains_before, exercises_over, follow_lots, follow_newest
+from features.seats import Training, seat_chain
 from features.tables import CONTRACT
 from models.envelopes import Envelope, PurchaseParams
 from models.lessons import STEPS, compare_lots, sum_up
@@ -101,6 +101,28 @@ def test_what_lots_obtained_is_what_tables_hold(inputs: Inputs) -> None:
     held = started[started["lot"].isin(lots["lot"])]
     assert lots["entries"].sum() == held["entries"].sum()
     assert rows["completion_n"].eq(0).all()
+
+
+def test_only_the_newest_lots_are_followed_and_as_all_of_them_would_be(inputs: Inputs) -> None:
+    known, params = inputs.tables, inputs.params.features.outcomes
+    training = Training(known.trainings, known.purchases, known.sessions)
+    newest = follow_newest(training, past_of(inputs, known.trainings), inputs.as_of, params)
+    everything = follow_lots(training, past_of(inputs, known.trainings), inputs.as_of, params)
+    over = exercises_over(training, inputs.as_of)[-2:]
+    pd.testing.assert_frame_equal(newest, everything[everything["exercise"].isin(over)].reset_index(drop=True))
+
+
+def test_what_was_expected_is_what_was_known_the_day_before_the_exercise(inputs: Inputs) -> None:
+    known, params = inputs.tables, inputs.params.features.seats
+    chains = chains_before(known, inputs.as_of, params)
+    exercises = chains["exercise"].unique()
+    assert len(exercises) == 2
+    for exercise in exercises:
+        before = pd.Timestamp(exercise - 1, 12, 31)
+        then = known.known_at(before)
+        own = chains[chains["exercise"] == exercise].drop(columns="exercise").reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, seat_chain(Training(then.trainings, then.purchases, then.sessions), before, params))
+    assert chains_before(known, pd.Timestamp("2010-01-01"), params).empty
 
 
 def test_a_run_says_what_its_last_purchases_taught(published: dict[str, pd.DataFrame], inputs: Inputs) -> None:

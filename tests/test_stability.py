@@ -57,3 +57,12 @@ def test_wider_doubts_make_fewer_lots_sure() -> None:
     wide = ranked.assign(success_low=-ranked["success"], success_high=3 * ranked["success"])
     distance = [(drawn(rows, draws=40).stability - 0.5).abs().mean() for rows in (sure(ranked), wide)]
     assert distance[1] < distance[0]
+
+
+def test_it_is_the_same_on_one_core_and_on_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    for cores in (1, 4):
+        monkeypatch.setattr("models.cores.cpu_count", lambda cores=cores: cores)
+        told.append(drawn(ranked_of(11, TERRITORIES), draws=20).stability)
+    assert told[0].between(0.01, 0.99).any()
+    pd.testing.assert_series_equal(*told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from needs.run.door import Door
 from needs.run.inputs import Inputs
 from needs.run.limits import LimitParams, OutOfTime, limited
 from needs.run.stages import Given, Line, Shelf, Stage
+from needs.store.memory import give_back
 
 DAY = pd.Timestamp("2026-03-31")
 PRINTS = {"offers": "o1", "purchases": "p1"}
@@ -172,3 +174,22 @@ def test_what_takes_too_long_is_ended_and_what_does_not_is_left_alone() -> None:
     with limited(limits, "plan"):
         pass
     time.sleep(0.7)  # a timer left behind would ring now
+
+
+def test_memory_that_nothing_holds_goes_back_to_the_system() -> None:
+    """Blocks too small to be mapped each for itself stay with the allocator, below one that is still held."""
+    before = held_mb()
+    blocks = [bytearray(100_000) for _ in range(2_000)]
+    above = bytearray(100_000)
+    full = held_mb()
+    del blocks
+    give_back()
+    assert full - before > 150
+    assert held_mb() - before < 50
+    assert len(above) == 100_000
+
+
+def held_mb() -> float:
+    """Say how much memory this process holds."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -13,7 +13,7 @@ from features.options import list_bought
 from features.past_lots import area_shares, past_lots
 from features.places import own_or_shipped
 from features.signals import sector_groups
-from features.signs import note_signs, sector_signs
+from features.signs import sector_signs
 from features.tables import Tables
 from models.envelopes import Grounds
 from models.purchase import Plan, plan_purchase
@@ -47,10 +47,9 @@ def buy_training(
         "options": offered(ranked, features.chain),
         **tables_of(plan, stable, needs, features, inputs),
     }
-    inputs.let_go()  # lessons look at other tables
     with step("lessons") as rows:
         free = partial(decide, ranked, features.chain, inputs, free=True)
-        lessons = tell_lessons(features, inputs.tables, plan, scores, inputs.as_of, inputs.params, free)
+        lessons = tell_lessons(features, inputs.tables.overrides, scores, inputs, plan, free)
         rows |= {"lots over": len(lessons["lessons"]), "decisions": len(lessons["decisions"])}
     return plan, tables | lessons
 
@@ -68,7 +67,6 @@ def served(forecasts: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
 def what_is_known(features: Features, effects: pd.DataFrame, forecasts: pd.DataFrame, inputs: Inputs) -> Known:
     """Bring together what the ranking sets against the gaps."""
     known, links = inputs.tables, sector_links(features.crosswalks)
-    signs = note_signs(features.cells, features.novelty, known.employment, inputs.params.features.signs)
     return Known(
         options=features.options,
         eligible=features.eligible,
@@ -76,7 +74,7 @@ def what_is_known(features: Features, effects: pd.DataFrame, forecasts: pd.DataF
         effects=effects,
         chain=features.chain,
         bought=list_bought(known.purchases, own_or_shipped(known.territories)),
-        signs=sector_signs(served(forecasts, inputs), signs, links),
+        signs=sector_signs(served(forecasts, inputs), features.signs, links),
     )
 
 

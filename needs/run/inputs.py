@@ -18,6 +18,7 @@ from models.purchase import served_months
 from needs.params import Params
 from needs.run.code import code_version
 from needs.run.door import Door
+from needs.store.memory import give_back
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Inputs:
     def let_go(self) -> None:
         """Let the tables go that were read: who asks for one later reads it again."""
         self.__dict__.pop("tables", None)
+        give_back()
 
     @property
     def data_sha256(self) -> str:

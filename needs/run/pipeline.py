@@ -135,7 +135,14 @@ STAGES = (
     Stage("features", make_features, Features, tables=OBSERVED, settings=("features",)),
     Stage("forecast", make_forecasts, pd.DataFrame, after=("features", "models"), settings=("forecast",)),
     Stage("effects", make_effects, Told, after=("features", "models")),
-    Stage("rank", make_ranking, Ranked, after=("features", "forecast", "effects"), settings=("skills", "ranking")),
+    Stage(
+        "rank",
+        make_ranking,
+        Ranked,
+        after=("features", "forecast", "effects"),
+        settings=("skills", "ranking"),
+        parts={"features": Features.without_persons},
+    ),
     Stage(
         "plan",
         make_plan,
@@ -143,6 +150,7 @@ STAGES = (
         after=("features", "forecast", "effects", "rank"),
         tables=(decisions_on("lot"),),
         settings=("features", "skills", "ranking", "purchase", "effects"),
+        parts={"features": Features.without_persons},
     ),
     Stage(
         "match",

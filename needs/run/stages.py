@@ -20,6 +20,7 @@ from features.errors import InputError
 from needs.run.inputs import Inputs
 from needs.run.limits import LimitParams, limited
 from needs.store.bundles import BundleError, read_bundle, read_manifest, write_bundle
+from needs.store.memory import give_back
 
 log = logging.getLogger(__name__)
 Thing = TypeVar("Thing")
@@ -185,6 +186,7 @@ class Line:
         """Let results go that lie on the shelf: who asks for one later takes it from there."""
         for name in [name for name in names if name in self.made and self._lies(name)]:
             del self.made[name]
+        give_back()
 
     def _lies(self, name: str) -> bool:
         fresh = name in self.seen or name not in self.again

@@ -27,6 +27,7 @@ from features.lazy import empty_dataset
 from features.tables import CONTRACT, CONTRACTS, OFFERS, Tables, newest_in
 from features.training_tables import SESSIONS
 from features.vocabulary import InputError
+from needs.store.memory import give_back
 
 MANIFEST = "manifest.json"
 ELSEWHERE = "none"
@@ -285,7 +286,11 @@ class KnownTables(Tables):
     def frame(self, contract: Contract) -> pd.DataFrame:
         """Give a table without keeping it here: together they are large. One row: as its contract says."""
         kept: pd.DataFrame | None = vars(self).get(contract.name)
-        return kept if kept is not None else known_rows(contract, lambda asked: read_table(self.lake, asked), self.until)
+        if kept is not None:
+            return kept
+        rows = known_rows(contract, lambda asked: read_table(self.lake, asked), self.until)
+        give_back()
+        return rows
 
     def count(self, name: str) -> int:
         """Count the rows of one table. Of those that have a clock only days are read."""
