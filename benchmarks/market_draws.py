@@ -159,7 +159,6 @@ def _skills(people: int, rng: np.random.Generator) -> pd.Series[str]:
 def _sessions_of(
     sessions: NDArray[np.object_], share: float, count: int, people: int, rng: np.random.Generator
 ) -> NDArray[np.object_]:
-    """Draw a list of sessions for a share of people, the same for all who hold the same; none for others."""
-    lists = np.empty(501, dtype=object)
-    lists[:] = [[], *(sorted(rng.choice(sessions, count, replace=False)) for _ in range(500))]
+    """Draw sessions, joined by ``|``, for a share of people, the same for all who hold the same; none for others."""
+    lists = np.array(["", *("|".join(sorted(rng.choice(sessions, count, replace=False))) for _ in range(500))], dtype=object)
     return lists[np.where(rng.random(people) < share, rng.integers(1, 501, people), 0)]

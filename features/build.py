@@ -168,9 +168,6 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams, e
     supply = available_people(known.jobseekers, params.supply)
     travel = travel_weights(communes, seen.families, params.reach)
     cells = describe_cells(seen, setting, params.observation, coverage=coverage, supply=supply, limits=limits)
-    training = Training(known.trainings, known.purchases, known.sessions)
-    chain = seat_chain(training, as_of, params.seats)
-    leavers = count_leavers(known.insertion, communes, as_of=as_of, params=params.leavers)
     matched = _people_and_courses(known, setting, params)
     counts = count_skills(known.offers, communes, as_of, params.skills, params.demand)
     novelty = score_novelty(count_series(counts), params.novelty)
@@ -184,13 +181,9 @@ def build_features(tables: Tables, as_of: pd.Timestamp, params: FeatureParams, e
         coverage=coverage,
         supply=supply,
         jobseekers=count_jobseekers(known.jobseekers, params.publics, params.supply),
-        under_way=_with_leavers(count_under_way(training, chain, communes, as_of=as_of, params=params.seats), leavers),
-        leavers=leavers,
+        **_seats(known, setting, params),
         eligible=eligible_people(known.jobseekers, params.supply),
         unserved=_unserved(matched["people"], matched["courses"], setting, params),
-        chain=chain,
-        chains_before=chains_before(known, as_of, params.seats),
-        lots_over=follow_newest(training, _past(known, setting), as_of, params.outcomes),
         outcomes=outcomes,
         starts=_with_places(starts, known, months, params),
         tonight=_with_places(people_at(latest_people(known.jobseekers), as_of), known, months, params),
@@ -254,6 +247,21 @@ def _with_places(people: pd.DataFrame, known: Tables, months: pd.DataFrame, para
     recent = months[months["period"].isin(sorted(months["period"].unique())[-params.starts.openings_months :])]
     openings = recent.groupby(["territory", "occupation"], as_index=False)[["positions"]].sum()
     return add_places(people, openings, latest_people(known.jobseekers))
+
+
+def _seats(known: Tables, setting: Setting, params: FeatureParams) -> dict[str, pd.DataFrame]:
+    """Follow seats: how far they get, whom they bring, what became of the newest that are over. One row as in its builder."""
+    training, as_of = Training(known.trainings, known.purchases, known.sessions), setting.as_of
+    chain = seat_chain(training, as_of, params.seats)
+    leavers = count_leavers(known.insertion, setting.communes, as_of=as_of, params=params.leavers)
+    coming = count_under_way(training, chain, setting.communes, as_of=as_of, params=params.seats)
+    return {
+        "chain": chain,
+        "chains_before": chains_before(known, as_of, params.seats),
+        "lots_over": follow_newest(training, _past(known, setting), as_of, params.outcomes),
+        "under_way": _with_leavers(coming, leavers),
+        "leavers": leavers,
+    }
 
 
 def _rates(known: Tables, setting: Setting, params: FeatureParams) -> pd.DataFrame:

@@ -42,12 +42,13 @@ def chains_before(known: Tables, as_of: pd.Timestamp, params: SeatParams) -> pd.
 
     One row per exercise and as in :func:`features.seats.seat_chain`.
     """
-    parts = []
-    for exercise in exercises_over(Training(known.trainings, known.purchases, known.sessions), as_of)[-_EXERCISES:]:
+    training = Training(known.trainings, known.purchases, known.sessions)
+    parts = [seat_chain(training, as_of, params).head(0).assign(exercise=0)]
+    for exercise in exercises_over(training, as_of)[-_EXERCISES:]:
         before = pd.Timestamp(exercise, 1, 1) - pd.Timedelta(days=1)
         then = (known_rows(contract, known.frame, before) for contract in (TRAININGS, PURCHASES, SESSIONS))
         parts.append(seat_chain(Training(*then), before, params).assign(exercise=exercise))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"exercise": pd.Series(dtype="int64")})
+    return pd.concat(parts, ignore_index=True)
 
 
 def exercises_over(training: Training, as_of: pd.Timestamp) -> list[int]:

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.params import Section, param
@@ -372,7 +374,7 @@ def _numbers(index: pd.Index, codes: pd.Series[str]) -> Whole:
 
 def _lists(joined: pd.Series[str], index: pd.Index) -> tuple[Long, Whole]:
     """Lay lists of codes, joined by ``|``, end to end: where each ends, and the positions of the codes that are known."""
-    codes = joined.fillna("").reset_index(drop=True).pipe(lambda rows: rows[rows != ""]).str.split("|").explode()
-    at = index.get_indexer(pd.Index(codes))
-    owner = codes.index.to_numpy()[at >= 0]
+    lists = pc.split_pattern(pa.array(joined.where(joined != "").to_numpy(dtype="object"), pa.string(), from_pandas=True), "|")
+    at = index.get_indexer(pd.Index(pc.list_flatten(lists).to_pandas()))
+    owner = pc.list_parent_indices(lists).to_numpy()[at >= 0]
     return np.searchsorted(owner, np.arange(len(joined) + 1)).astype(np.int64), at[at >= 0].astype(np.int32)

@@ -15,6 +15,8 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.params import Section, param
@@ -115,7 +117,7 @@ def tell_why(told: pd.DataFrame, likelihood: LikelihoodParams, usual: ReasonPara
 
     Three codes with their weights at most, the heaviest first. ``told`` as :func:`models.sight.look` tells, and ``wish``.
     """
-    texts: dict[str, list[NDArray[np.object_]]] = {"reasons": [], "why_not": []}
+    texts: dict[str, list[pa.StringArray]] = {"reasons": [], "why_not": []}
     for start in range(0, max(len(told), 1), _CHUNK):  # part by part: what a row is told does not depend on the others
         rows = told.iloc[start : start + _CHUNK]
         weighed = forces(rows, likelihood, usual)
@@ -125,7 +127,8 @@ def tell_why(told: pd.DataFrame, likelihood: LikelihoodParams, usual: ReasonPara
         speaking[FOR["wish"]] = np.where(wanted, weighed["wish"], 0.0)
         texts["reasons"].append(_write(speaking, usual.faint))
         texts["why_not"].append(_write({code: -weighed[part] for part, code in AGAINST.items()}, usual.faint))
-    return pd.DataFrame({name: np.concatenate(parts) for name, parts in texts.items()}, index=told.index, dtype="str")
+    written: pd.DataFrame = pa.table({name: pa.chunked_array(parts) for name, parts in texts.items()}).to_pandas()
+    return written.set_axis(told.index)
 
 
 def forces(told: pd.DataFrame, likelihood: LikelihoodParams, usual: ReasonParams) -> dict[str, Reals]:
@@ -163,21 +166,20 @@ def usual_score(likelihood: LikelihoodParams, usual: ReasonParams) -> float:
     return float(likelihood.usual_show * usual.fit * usual.gain * np.exp(-tastes - usual.months / likelihood.patience_months))
 
 
-def _write(weights: dict[str, Reals], faint: float) -> NDArray[np.object_]:
-    """Write the heaviest codes of each row with their weights, then by name. Each text is made once."""
+def _write(weights: dict[str, Reals], faint: float) -> pa.StringArray:
+    """Write the heaviest codes of each row with their weights, then by name."""
     names = sorted(weights)
     hundredths = np.rint(np.stack([weights[name] for name in names], axis=1) * _HUNDREDTHS)
     hundredths = np.clip(hundredths, 0, _LARGEST).astype(np.int64)
     hundredths[hundredths <= faint * _HUNDREDTHS] = 0
     order = np.argsort(-hundredths, axis=1, kind="stable")[:, :TOLD]
     heaviest = np.take_along_axis(hundredths, order, axis=1)
-    span = len(names) * (_LARGEST + 1) + 1
-    tokens = np.where(heaviest > 0, order * (_LARGEST + 1) + heaviest + 1, 0)
-    keys = (tokens[:, 0] * span + tokens[:, 1]) * span + tokens[:, 2]
-    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    told = [json.dumps(name) for name in names]
-    made = [
-        "[" + ", ".join(f"[{told[code]}, {weight / _HUNDREDTHS!r}]" for code, weight in zip(*row, strict=True) if weight) + "]"
-        for row in zip(order[first].tolist(), heaviest[first].tolist(), strict=True)
+    tokens, which = np.unique(order * (_LARGEST + 1) + heaviest, return_inverse=True)
+    pairs = zip(*(part.tolist() for part in np.divmod(tokens, _LARGEST + 1)), strict=True)
+    first = [f"[{json.dumps(names[code])}, {weight / _HUNDREDTHS!r}]" if weight else "" for code, weight in pairs]
+    others = [text and f", {text}" for text in first]
+    told = [
+        pa.array(first if not rank else others, pa.string()).take(pa.array(column))
+        for rank, column in enumerate(which.reshape(order.shape).T)
     ]
-    return np.asarray(made, dtype=object)[which]
+    return pc.binary_join_element_wise("[", *told, "]", "")

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.holdings import already_held, ready_for
 from features.params import Section, param
@@ -202,8 +204,14 @@ def find(tied: Tied, stairs: Stairs, prices: Reals, aimed: Flags) -> Found:
 
 def join(path: Whole, sessions: pd.Index) -> pd.Series[str]:
     """Write each row of positions as sessions joined by arrows."""
-    steps = pd.DataFrame(path)
-    number, named = steps.groupby(list(steps), sort=False).ngroup().to_numpy(), sessions.tolist()
-    distinct = steps.drop_duplicates().to_numpy().tolist()
-    texts = [ARROW.join(named[at] for at in row if at != NONE) for row in distinct]
-    return pd.Series(pd.Series(texts, dtype="str").take(number).to_numpy(), dtype="str")
+    names = pa.array(sessions.to_numpy(dtype="object"), pa.string())
+    first, *others = (
+        _named(pc.binary_join_element_wise(ARROW if step else "", names, ""), at) for step, at in enumerate(path.T)
+    )
+    texts: pd.Series[str] = pc.binary_join_element_wise(first, *others, "").to_pandas()
+    return texts
+
+
+def _named(names: pa.StringArray, at: Whole) -> pa.StringArray:
+    """Take the name of each position, nothing where there is none."""
+    return names.take(pa.array(at, mask=at == NONE)).fill_null("")

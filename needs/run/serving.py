@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import union_categoricals
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.errors import InputError
 from models.match_reasons import ReasonParams, explain
@@ -134,10 +135,21 @@ def _stack(told: Sequence[pd.DataFrame]) -> pd.DataFrame:
     for name in _TOLD:
         cells = [part.pop(name) for part in told]
         if name in _TEXTS:
-            columns[name] = union_categoricals(cells, sort_categories=True)
+            columns[name] = _united(cells)
         else:
             columns[name] = pd.concat(cells, ignore_index=True)
     return pd.DataFrame(columns, copy=False)
+
+
+def _united(cells: Sequence[pd.Series]) -> pd.Categorical:
+    """Set texts that are held as categories one below the other, each category once and in order. Same rows."""
+    parts = [pa.DictionaryArray.from_pandas(each).cast(pa.dictionary(pa.int32(), pa.large_string())) for each in cells]
+    whole = pa.chunked_array(parts).unify_dictionaries().combine_chunks()
+    order = pc.sort_indices(whole.dictionary)
+    place = np.empty(len(order), dtype=np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    codes = place[whole.indices.to_numpy()]
+    return pd.Categorical.from_codes(codes, whole.dictionary.take(order).to_pandas())
 
 
 def _starts(start: int, end: int) -> range:
