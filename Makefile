@@ -34,7 +34,7 @@ run: env  ## draw the simulated region if data/raw is empty, then run the whole 
 test: env  ## pass the tests and doctests, in parallel: one thread for each process
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m "not long"
 
-long: env  ## pass the tests that take their time: nights that break, killed jobs
+long: env  ## pass the tests that take their time: whole worlds and markets, nights that break, killed jobs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m long
 
 check: env lint types imports test long smoke  ## everything a commit must pass

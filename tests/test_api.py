@@ -19,6 +19,8 @@ from needs.home import Home
 from needs.store.schema import conform
 from needs.twin import Drawn
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"mlflow", "numpy", "pandas", "pyarrow", "scipy", "sklearn", "sqlalchemy"}
 BEFORE = "2025-12-31"

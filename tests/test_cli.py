@@ -208,6 +208,7 @@ def test_going_back_writes_the_page_and_the_exports_of_that_run(ran: Home, tmp_p
     assert first in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_runs_and_rollback_speak_of_the_database_of_the_parameters(
     ran: Home, tmp_path: Path, url: str, published: dict[str, pd.DataFrame]
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_point_lies_where_the_place_it_stands_on_does(table: pd.DataFrame, sid
     assert (place_of(points, facts.communes()) == side).all()
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=20)
 @given(st.permutations(range(6)))
 def test_the_order_of_courses_does_not_move_them(order: list[int]) -> None:

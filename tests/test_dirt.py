@@ -21,6 +21,8 @@ from needs.home import Home
 from needs.twin import draw
 from needs.twin.dirt import plant_faults
 
+pytestmark = pytest.mark.long
+
 BUDGET = 0.02
 
 

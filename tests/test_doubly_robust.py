@@ -126,6 +126,7 @@ def test_it_is_right_where_only_the_outcomes_are() -> None:
     assert abs(told.value[0, 0] - 0.2) < 3 * error
 
 
+@pytest.mark.long
 def test_nine_intervals_in_ten_hold_the_truth() -> None:
     reach = norm.ppf(0.95)
     held = []

@@ -22,6 +22,8 @@ from needs.run.batch import Crew, ErrandsFailed, split
 from needs.run.engine import engine
 from processes import run
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent
 SQUARES = [number * number for number in range(8)]
 PARAMS = MatchingParams(candidates=10)

@@ -188,6 +188,7 @@ def test_a_parquet_file_that_holds_one_row_a_billion_times_is_refused(tmp_path):
         read_table([tmp_path / "a.parquet"], SIGNALS)
 
 
+@pytest.mark.long
 def test_a_field_of_a_gigabyte_is_refused_in_little_memory(tmp_path):
     path = tmp_path / "a.csv"
     with path.open("wb") as file:

@@ -19,6 +19,8 @@ from needs.twin import Simulated, look, simulate
 from needs.twin.simulated import AS_OF, turned
 from needs.twin.worlds import WORLDS, Dials, load_world
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "worlds.md").read_text(encoding="utf-8")
 

@@ -13,6 +13,8 @@ from needs.twin import simulate
 from needs.twin.simulated import Simulated
 from needs.twin.surplus import KnownTruth, allowed_pairs, best_surplus, read_truth, true_surplus
 
+pytestmark = pytest.mark.long
+
 WORLD, SEED = "congestion", 3
 
 

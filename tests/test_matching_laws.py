@@ -18,6 +18,8 @@ from models.matching import Laid, Matched, MatchingParams, find_courses, loads_o
 from models.pairs import Kept
 from models.sight import look
 
+pytestmark = pytest.mark.long
+
 SEEDS = st.integers(0, 10_000)
 LAWS = settings(max_examples=25, deadline=None)
 PARAMS = MatchingParams(candidates=10)

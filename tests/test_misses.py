@@ -18,6 +18,8 @@ from needs.run.unmet import count_unmet
 from tests import match_frames
 from tests.entry_frames import AS_OF, course, market_of, north, people_of, person, seen_by
 
+pytestmark = pytest.mark.long
+
 LINKS = pd.DataFrame(
     {"occupation": ["A1101", "A1101", "F1603"], "sector": ["230", "312", "312"], "level": "3", "weight": [0.7, 0.3, 1.0]}
 )

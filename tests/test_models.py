@@ -63,6 +63,7 @@ def test_the_interval_widens_and_never_goes_below_zero() -> None:
     assert (told["low"] >= 0).all()
 
 
+@pytest.mark.long
 @given(st.lists(st.integers(0, 50), min_size=26, max_size=40), st.integers(2, 9))
 @settings(max_examples=40, deadline=None)
 def test_the_forecast_follows_the_scale_of_counts(values: list[int], factor: int) -> None:

@@ -54,6 +54,7 @@ def alone(inputs: Inputs) -> Features:
     return build_features(without(inputs.tables, others), inputs.as_of, inputs.params.features)
 
 
+@pytest.mark.long
 def test_neither_the_future_nor_the_order_of_rows_changes_a_byte(inputs: Inputs, features: Features) -> None:
     held = {
         name: with_the_future(contract, inputs.tables.frame(contract)).sample(frac=1.0, random_state=3)

@@ -21,6 +21,8 @@ from needs.home import Home
 from needs.privacy import load_key
 from needs.run.logs import last_log, read_log
 
+pytestmark = pytest.mark.long
+
 ROOT = FOLDER.parents[1]
 PAGE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 INSTALLED, HOME, KEY = "/opt/skills-needs", "/srv/region", "/etc/skills-needs/pseudonym.key"

@@ -40,6 +40,8 @@ from needs.twin.world import World, draw_world
 from needs.twin.worlds import WORLDS, Dials, frozen_seeds, load_world
 from needs.twin.worth import KEY, list_options, lots_value, plan_value, pool_table, promise, served_openings, worth_table
 
+pytestmark = pytest.mark.long
+
 AS_OF = pd.Timestamp("2026-03-31")
 CROWDED = Dials.model_validate({"training": {"congestion": 3.0}})
 

@@ -27,6 +27,8 @@ from models.own_pathways import after, enter, find_pathways, goes_after
 from models.pathways import ARROW, Stairs, best_pathways, follow_proposals
 from models.sight import BARRIERS, look
 
+pytestmark = pytest.mark.long
+
 close = partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-7)
 SEEDS = st.integers(0, 10_000)
 FEW = settings(max_examples=25, deadline=None)

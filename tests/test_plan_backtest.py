@@ -36,6 +36,8 @@ from needs.show.plan_judged import describe_verdict
 from needs.simple_rules import by_chance, by_projects, by_rates, share_out
 from tests.option_frames import TERMS
 
+pytestmark = pytest.mark.long
+
 FINISHING = 0.6
 KINDS = (
     ("230", "certification", "3"),

@@ -46,6 +46,7 @@ def seen_on_a_terminal(seconds: float) -> str:
     return shown.decode()
 
 
+@pytest.mark.long
 def test_a_bar_shows_where_a_step_takes_more_than_two_seconds_and_only_there() -> None:
     slow, quick = seen_on_a_terminal(2.7), seen_on_a_terminal(0.1)
     assert "slow… 00:0" in slow

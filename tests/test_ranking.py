@@ -124,6 +124,7 @@ def test_what_nobody_knows_the_causes_of_and_general_types_are_wholly_answered()
 # Order ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @given(st.integers(0, 10_000))
 @SOME
 def test_rank_one_costs_least_and_what_is_worth_nothing_comes_last(seed: int) -> None:
@@ -136,6 +137,7 @@ def test_rank_one_costs_least_and_what_is_worth_nothing_comes_last(seed: int) ->
         assert (ordered["value"] > 1e-6).equals(cost.notna())
 
 
+@pytest.mark.long
 @given(st.integers(0, 10_000))
 @SOME
 def test_the_order_of_rows_changes_nothing(seed: int) -> None:
@@ -272,6 +274,7 @@ def test_the_end_of_a_certification_is_that_of_its_last_fiche_else_of_its_last_s
     assert nothing["certified_until"].dt.year.dropna().tolist() == [2020, 2028]
 
 
+@pytest.mark.long
 @given(st.floats(0.5, 3.0), st.integers(2, 8))
 @SOME
 def test_prices_that_differ_more_have_a_wider_spread_and_a_scale_changes_none(apart: float, count: int) -> None:

@@ -278,6 +278,7 @@ JUDGE = """addEventListener("load", () => setTimeout(() => axe.run({ runOnly: ["
 answer(told.violations.map((one) => [one.id, one.nodes.map((node) => node.html)]))), 100));"""
 
 
+@pytest.mark.long
 @needs_browser
 @needs_axe
 @pytest.mark.parametrize("size", ["1200,900", "500,900"])

@@ -21,6 +21,8 @@ from features.vocabulary import InputError
 from needs.home import Home
 from needs.twin import SCALES, Drawn, draw
 
+pytestmark = pytest.mark.long
+
 AS_OF = pd.Timestamp("2026-03-31")
 EMPTY_DEPARTMENT = 1_450_539_313  # a frozen seed for which one of the two départements has no session
 # Columns of the truth that are also words of the files' own formats; any other column of the truth is a secret.
