@@ -47,12 +47,12 @@ def timed(command: list[str]) -> Cost:
 
 
 def _watch(process: subprocess.Popen[bytes], peaks: list[int]) -> None:
-    """Add up the proportional memory of the processes of a session, ten times a second, and keep the most."""
+    """Add up the proportional memory of the processes of a session, three times a second, and keep the most."""
     while process.poll() is None:
         peaks[0] = max(
             peaks[0], sum(_kilobytes(path) for path in Path("/proc").glob("[0-9]*") if _session(path) == process.pid)
         )
-        sleep(0.1)
+        sleep(0.3)
 
 
 def _session(path: Path) -> int:

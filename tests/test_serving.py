@@ -6,6 +6,8 @@ from functools import partial
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from match_frames import drawn, market_of
 from pandas.testing import assert_frame_equal
 from pathway_frames import ties
@@ -13,7 +15,7 @@ from pathway_frames import ties
 from models.matching import MatchingParams
 from models.pathways import PathwayParams, Stairs, build_stairs
 from needs.params import ExecutionParams, Params
-from needs.run.serving import Served, TerritoriesFailed, serve
+from needs.run.serving import Served, TerritoriesFailed, serve, united
 
 PARAMS = Params(matching=MatchingParams(candidates=10))
 same = partial(assert_frame_equal, check_exact=True)
@@ -88,3 +90,11 @@ def test_nobody_to_serve_is_served_nothing(market: Market) -> None:
     people, stairs = market
     served = serve(people.head(0), stairs, PARAMS)
     assert (len(served.told), len(served.missed), served.failed) == (0, 0, ())
+
+
+@given(st.lists(st.lists(st.text(max_size=3), max_size=8), min_size=1, max_size=5))
+def test_texts_set_one_below_the_other_are_held_once_and_in_order(parts: list[list[str]]) -> None:
+    cells = [pd.Series(each, dtype="str").astype("category") for each in parts]
+    told = united(cells)
+    assert told.tolist() == [text for each in parts for text in each]
+    assert told.categories.tolist() == sorted({text for each in parts for text in each}, key=str.encode)

@@ -151,7 +151,7 @@ def test_old_results_leave_the_shelf_and_the_others_stay(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("again", [(), ALL])
-def test_a_result_that_is_looked_at_in_part_is_put_back_and_taken_again_without_being_made(
+def test_a_result_looked_at_in_part_or_not_at_all_is_put_back_and_taken_again_without_being_made(
     tmp_path: Path, again: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -159,7 +159,7 @@ def test_a_result_that_is_looked_at_in_part_is_put_back_and_taken_again_without_
     world.stages = (*world.stages[:3], replace(world.stages[3], parts={"rank": lambda rank: rank - 1000}))
     line = world.line(tmp_path, again=again)
     assert line["plan"] == 4000 + (2000 + 1000 + 7) + (3000 + 1000 - 1000)
-    assert (set(line.made), line["rank"], world.made) == ({"features", "forecast", "plan"}, 4000, ALL)
+    assert (set(line.made), line["rank"], world.made) == ({"forecast", "plan"}, 4000, ALL)
     assert (line.lend("features"), "features" in line.made, world.made) == (1000, False, ALL)
     assert "taken" not in caplog.text
     assert world.line(None).lend("features") == 1000, "without a shelf it stays at hand"

@@ -31,6 +31,7 @@ from needs.run.inputs import Inputs
 from needs.run.match_judged import judge_matches, prescribed_ahead, what_orders_see
 from needs.run.serving import Failed, serve, without
 from needs.run.unmet import count_unmet
+from needs.store.memory import give_back
 
 _KEY = ["territory", "sector"]
 # What measures are told by, and nothing else looks at.
@@ -92,6 +93,7 @@ def propose(features: Sight, effects: EffectModel, ranked: pd.DataFrame, links: 
     people = describe_people(features, moves)
     served = serve(_asking(people), build_stairs(market, params.pathways, features.given, features.asked), params)
     people, matched = without(people, served.failed), served.matched
+    give_back()  # measures take as much memory again as the tasks left behind
     tables = {
         "recommendations": served.told,
         "session_loads": tell_loads(matched, market, params.matching),

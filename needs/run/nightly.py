@@ -202,13 +202,14 @@ class Night:
             log.warning("run %s is there, and somebody went back to an earlier one: it stays so (--force publishes it)", run_id)
         elif run_id not in set(runs.loc[runs["current"], "run_id"]):
             publish(self.engine, self._row(line), {}, published_by="nightly")
+        failed = tuple(one.territory for one in line["match"].failed) if tables else ()
         self._leave(line)
+        line.put_back(MADE)  # what is shown is what was published
         if not has_message(self.home.digests, (run := current_run(self.engine)).run_id):
             message = self._repeat(run)
         with limited(self.params.execution.limits, "report"):
             shown = show_current(self.home, self.params, tables, again="report" in self.asked.again)
         self.shelf.keep(line.keys())
-        failed = tuple(one.territory for one in line["match"].failed) if tables else ()
         return Published(run_id, tables is not None, self.url, shown, message, failed)
 
     def _write(self, line: Line, chosen: InForce) -> tuple[Tables, str]:

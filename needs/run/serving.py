@@ -24,6 +24,7 @@ from models.pathways import Stairs, follow_proposals
 from models.spread import Errand, Spread, territories_of
 from needs.params import Params
 from needs.run.batch import Crew, ErrandsFailed, split
+from needs.store.memory import give_back
 from needs.store.schema import TABLES
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,9 @@ def tell_all(matched: Matched, sizes: Sequence[int], stairs: Stairs, usual: Reas
     cuts = [(at, min(at + _AT_ONCE, end)) for size, end in zip(sizes, ends, strict=True) for at in _starts(end - size, end)]
     parts = [matched.part(start, end) for start, end in cuts]
     errands = [Errand(territories_of(part.people), (part, held, usual)) for part in parts]
-    return _stack(list(spread(_tell_part, errands)))
+    told = list(spread(_tell_part, errands))
+    give_back()  # tasks leave much behind, and all that is told is held twice while it is brought together
+    return _stack(told)
 
 
 def _stack(told: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -135,13 +138,13 @@ def _stack(told: Sequence[pd.DataFrame]) -> pd.DataFrame:
     for name in _TOLD:
         cells = [part.pop(name) for part in told]
         if name in _TEXTS:
-            columns[name] = _united(cells)
+            columns[name] = united(cells)
         else:
             columns[name] = pd.concat(cells, ignore_index=True)
     return pd.DataFrame(columns, copy=False)
 
 
-def _united(cells: Sequence[pd.Series]) -> pd.Categorical:
+def united(cells: Sequence[pd.Series]) -> pd.Categorical:
     """Set texts that are held as categories one below the other, each category once and in order. Same rows."""
     parts = [pa.DictionaryArray.from_pandas(each).cast(pa.dictionary(pa.int32(), pa.large_string())) for each in cells]
     whole = pa.chunked_array(parts).unify_dictionaries().combine_chunks()

@@ -122,7 +122,8 @@ class Line:
     """What a run has made so far, and how to make the rest: ``line["plan"]`` makes what it takes to have a plan.
 
     ``again`` are stages to make though they lie on the shelf, ``barred`` those that may only be taken from it. Those ``seen``
-    were made or taken: they are not made again, and nothing is said of them when they are taken once more.
+    were made or taken: they are not made again, and nothing is said of them when they are taken once more. While a stage is
+    made, only what it asks for is held.
     """
 
     stages: Sequence[Stage]
@@ -206,13 +207,15 @@ class Line:
 
     def _new(self, stage: Stage) -> object:
         """Make a result, within its time, and lay it down."""
+        for before in stage.after:
+            self[before]  # made one after the other, before any is held for this stage
         results = [stage.parts.get(before, itself)(self[before]) for before in stage.after]
         if stage.name in self.barred:
             raise InputError(
                 f"{stage.name}: has not been made of what the lake holds and the parameters say "
                 f"({', '.join(self.changed(stage.name))}). Ask for it too: needs nightly --from {stage.name}"
             )
-        self.put_back(stage.parts)
+        self.put_back([*stage.parts, *(self.made.keys() - set(stage.after))])
         with limited(self.limits, stage.name):
             thing = stage.make(self.inputs, *results)
         self.inputs.let_go()  # stages ask for different tables, and all of them take as much memory as what is made of them
