@@ -55,6 +55,7 @@ def _written(out: Path, err: Path, env: Mapping[str, str], deed: Callable[..., o
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever started the tests may have ignored it, like nohup
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # and this one, like a shell that starts them beside itself
     os.environ.clear()
     os.environ.update(env)
     deed(*arguments)

@@ -111,6 +111,7 @@ def found_by(people: pd.DataFrame, market: Market, prices: np.ndarray) -> Kept:
     return find_courses(Laid(*lay_out(people, market)), market, prices, 10)
 
 
+@pytest.mark.long
 def test_one_person_is_answered_from_the_desk_as_in_the_run(desk: Desk, made: Drawn, matched: Matched) -> None:
     prices = matched.granted.prices
     assert (prices > 0).any()

@@ -159,6 +159,7 @@ held_rows = st.lists(st.tuples(st.sampled_from(["P1", "P2", "P3"]), code), max_s
 session_rows = st.lists(st.tuples(st.sampled_from(["S1", "S2", "S3"]), code), max_size=12)
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=100)
 @given(held_rows, session_rows, st.randoms(use_true_random=False))
 def test_who_is_ready_and_who_holds_what_is_what_sets_say(held, rows, random) -> None:

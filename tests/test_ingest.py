@@ -88,6 +88,7 @@ def test_the_manifest_says_what_the_lake_holds(home: Home) -> None:
             assert not contract.known_from or rows.empty or manifest.known_from == f"{rows[contract.known_from].max():%Y-%m-%d}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.15, 0.3, 0.6])
 def test_killed_at_any_moment_it_leaves_the_table_of_before_or_the_new_one(home: Home, tmp_path: Path, after: float) -> None:
     """A process is killed for real, while it replaces the table again and again."""

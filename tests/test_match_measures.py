@@ -326,6 +326,7 @@ def test_each_order_lists_what_is_open_the_most_looked_for_first_and_of_equals_t
             np.testing.assert_allclose([km for _, km in listed], [km for _, km in best], atol=0.2)
 
 
+@pytest.mark.long
 def test_orders_know_of_no_seats_nor_of_what_is_gained_nor_of_anybody_else() -> None:
     people, known, market = match_frames.drawn(5, people=30, sessions=40)
     told = order_simply([people], market, past_of(5), 5)

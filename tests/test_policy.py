@@ -309,6 +309,7 @@ def repeated() -> Repeated:
     return Repeated(pd.concat(told), pd.DataFrame(truth))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy", ["status_quo", "tree_2"])
 def test_four_intervals_in_five_hold_the_true_value_of_what_was_learned_elsewhere(repeated: Repeated, policy: str) -> None:
     told = repeated.told[repeated.told["policy"] == policy].set_index("seed")

@@ -75,6 +75,7 @@ def codes(told: pd.DataFrame, column: str) -> list[list[str]]:
 # Worth ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @given(st.integers(0, 10_000))
 @SOME
 def test_worth_lies_within_its_bounds_and_shares_are_shares(seed: int) -> None:

@@ -414,6 +414,7 @@ def test_a_source_whose_files_are_gone_leaves_the_lake(ran: Home, inputs: Inputs
     assert after.run_id != inputs.run_id
 
 
+@pytest.mark.long
 def test_an_exercise_that_is_over_is_refused_and_one_begun_serves_what_is_left(few: Inputs) -> None:
     def bought_for(year: int) -> Inputs:
         purchase = {**few.params.purchase.model_dump(), "exercise": year}

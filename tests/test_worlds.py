@@ -128,6 +128,7 @@ def test_demo_names_every_world_and_scale():
     assert [name for name in SCALES if name not in told["scale"]] == []
 
 
+@pytest.mark.long
 def test_demo_says_what_the_world_is_and_what_comes_next(tmp_path):
     told = demo(tmp_path, world="sparse")
     assert load_world("sparse").title[1:] in told
