@@ -204,7 +204,6 @@ class Night:
             publish(self.engine, self._row(line), {}, published_by="nightly")
         failed = tuple(one.territory for one in line["match"].failed) if tables else ()
         self._leave(line)
-        line.put_back(MADE)  # what is shown is what was published
         if not has_message(self.home.digests, (run := current_run(self.engine)).run_id):
             message = self._repeat(run)
         with limited(self.params.execution.limits, "report"):
@@ -248,8 +247,9 @@ class Night:
         desk = self.home.desk / line.inputs.run_id
         if not is_whole(desk):
             leave(desk, line.inputs.run_id, line.inputs.as_of, line["match"])
+        line.put_back(MADE)  # what is shown is what was published
         runs = list_runs(self.engine)["run_id"]
-        leave_history(self.home.history, line.inputs.run_id, line["features"], runs.tolist())
+        leave_history(self.home.history, line.inputs.run_id, line.lend("features"), runs.tolist())
         leave_facts(self.home.history, line.inputs.run_id, facts_of(line.inputs, line["models"]), runs.tolist())
         kept = runs.head(self.params.execution.keep_desks)
         clear(self.home.desk, [line.inputs.run_id, *kept])
